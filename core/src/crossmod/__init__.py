@@ -1,0 +1,1 @@
+"""Train, evaluate and export domain-specific cross-modal foundation models."""

@@ -1,0 +1,1 @@
+"""Retrieval, zero-shot, probe and calibration metrics as pure functions of tensors."""

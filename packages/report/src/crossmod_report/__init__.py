@@ -1,0 +1,1 @@
+"""Curves, retrieval sheets and a static HTML page for one training run."""

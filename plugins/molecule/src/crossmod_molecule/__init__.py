@@ -1,0 +1,1 @@
+"""Molecules and text for crossmod: readers, encoders, evaluations and recipes."""
