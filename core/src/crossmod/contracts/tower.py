@@ -1,0 +1,78 @@
+"""Towers: the encoder of one modality, and the features that every one of them returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from crossmod.contracts.processor import Processor
+
+
+class Features(NamedTuple):
+    """What every tower returns.
+
+    Shape:
+        pooled: [batch, width]; one vector a sample.
+        tokens: [batch, length, width] or None; padded where `mask` is false.
+        mask: [batch, length] or None; true = real token.
+        hidden: per layer, only when asked for.
+    """
+
+    pooled: Float[Tensor, "batch width"]
+    tokens: Float[Tensor, "batch length width"] | None = None
+    mask: Bool[Tensor, "batch length"] | None = None
+    hidden: Sequence[Tensor] | None = None
+
+
+class Tokens(NamedTuple):
+    """A tower's tokens before its first block, for masked objectives.
+
+    Shape:
+        values: [batch, length, width]; embedded tokens, positions not yet added.
+        targets: [batch, length]; the discrete token to reconstruct, in [0, vocabulary).
+        mask: [batch, length]; true = real token that may be masked.
+        context: whatever else the tower needs to encode them (edges, padding), opaque to objectives.
+    """
+
+    values: Float[Tensor, "batch length width"]
+    targets: Int64[Tensor, "batch length"]
+    mask: Bool[Tensor, "batch length"]
+    context: Any = None
+
+
+class Tower(nn.Module, ABC):
+    """The encoder of one modality.
+
+    Attributes:
+        width: The width of `Features.pooled` and of `Features.tokens`.
+        processor: What turns raw items into this tower's inputs; its spec is part of every checkpoint.
+    """
+
+    width: int
+    processor: Processor
+
+    @abstractmethod
+    def forward(self, inputs: Any, /) -> Features:
+        """Encode a minibatch of this modality's inputs."""
+
+
+class TokenTower(Tower):
+    """A tower whose tokens can be hidden and reconstructed.
+
+    Attributes:
+        vocabulary: The number of discrete tokens that `Tokens.targets` counts.
+    """
+
+    vocabulary: int
+
+    @abstractmethod
+    def tokenise(self, inputs: Any, /) -> Tokens:
+        """Embed the inputs into tokens."""
+
+    @abstractmethod
+    def encode(self, tokens: Tokens, keep: Bool[Tensor, "batch length"], /) -> Features:
+        """Encode with the tokens where `keep` is false replaced by a learned mask token."""

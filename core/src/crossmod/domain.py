@@ -1,0 +1,52 @@
+"""A domain: what a plugin package hands to crossmod through its entry point (torch-free)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crossmod.recipe import Recipe
+from crossmod.settings import Settings
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A named way to score a trained model.
+
+    Args:
+        name: What `crossmod evaluate RUN --on NAME` takes.
+        summary: One line for `--help`.
+        target: `"package.module:function"`, called as `function(model, settings, corpus)` and returning a
+            `crossmod.evaluation.table.Table`; imported only when it runs.
+        settings: The evaluation's own options.
+    """
+
+    name: str
+    summary: str
+    target: str
+    settings: type[Settings]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One field of application.
+
+    Args:
+        name: The word after `crossmod train`.
+        summary: One line for `crossmod domains`.
+        recipe: The domain's recipe class.
+        recipes: Folder of packaged recipe YAML files; `default.yaml` is what a bare `crossmod train NAME` runs.
+        evaluations: Named evaluations beside the ones that core offers every domain.
+    """
+
+    name: str
+    summary: str
+    recipe: type[Recipe]
+    recipes: Path
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+
+    def recipe_names(self) -> list[str]:
+        """The packaged recipes that `--config NAME` finds, the default first."""
+        names = sorted(path.stem for path in self.recipes.glob("*.yaml"))
+        return sorted(names, key=lambda name: name != "default")
