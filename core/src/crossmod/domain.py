@@ -17,8 +17,9 @@ class Evaluation:
     Args:
         name: What `crossmod evaluate RUN --on NAME` takes.
         summary: One line for `--help`.
-        target: `"package.module:function"`, called as `function(model, settings, corpus)` and returning a
-            `crossmod.evaluation.table.Table`; imported only when it runs.
+        target: `"package.module:function"`, called as `function(context, settings)` with a
+            `crossmod.evaluation.context.EvaluationContext`, returning a list of `crossmod_report.Table`; imported
+            only when it runs.
         settings: The evaluation's own options.
     """
 
@@ -38,6 +39,8 @@ class Domain:
         recipe: The domain's recipe class.
         recipes: Folder of packaged recipe YAML files; `default.yaml` is what a bare `crossmod train NAME` runs.
         evaluations: Named evaluations beside the ones that core offers every domain.
+        drawings: By modality, `"package.module:function"` that draws a raw item as an SVG text for the run report;
+            None instead of a text shows the item without a picture. Modalities without one are shown as text.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Domain:
     recipe: type[Recipe]
     recipes: Path
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    drawings: Mapping[str, str] = field(default_factory=dict)
 
     def recipe_names(self) -> list[str]:
         """The packaged recipes that `--config NAME` finds, the default first."""

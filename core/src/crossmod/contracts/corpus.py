@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,23 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Label:
+    """What is known of the rows besides their items; zero-shot and probes are scored on it.
+
+    Args:
+        values: [rows] float64; the position in `classes`, or a measured value; NaN where nothing is known.
+        classes: Names of the classes; empty for a measured value.
+        prompts: For each class, sentences that say of a row that it belongs to it; empty offers no zero-shot.
+        modality: The modality that the label describes, which is the one that is classified.
+    """
+
+    values: npt.NDArray[np.float64]
+    modality: str
+    classes: tuple[str, ...] = ()
+    prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Rejected:
     """One item that could not be used: which modality, which line of the source, the item itself, and why."""
 
@@ -56,6 +72,7 @@ class Corpus:
         split: [rows] one of `SPLITS`, or the empty text for rows that only serve as candidates.
         facts: What a reader of the model card should know (source, licence, "generated"), as JSON values.
         rejected: Rows that the reader itself could not use.
+        labels: By name, what zero-shot and probes are scored on.
     """
 
     name: str
@@ -65,6 +82,7 @@ class Corpus:
     split: npt.NDArray[np.str_]
     facts: Mapping[str, Any] = field(default_factory=dict)
     rejected: Sequence[Rejected] = ()
+    labels: Mapping[str, Label] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,11 +96,3 @@ class Corpus:
         column = self.columns[modality]
         used = np.unique(column.item[self.rows("train")])
         return [column.items[i] for i in used if i >= 0]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a corpus was read from, for messages: a file and, where it has them, its columns."""
-
-    path: Path
-    columns: tuple[str, ...] = ()

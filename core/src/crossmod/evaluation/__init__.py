@@ -1,0 +1,1 @@
+"""Scoring trained models: retrieval, zero-shot, probes, and the vectors themselves."""

@@ -1,0 +1,88 @@
+"""Options of the evaluations that core offers every domain (torch-free)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from crossmod.domain import Evaluation
+from crossmod.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSettings(Settings):
+    """Retrieval in both directions between every two modalities.
+
+    Args:
+        split: Whose rows ask.
+        candidates: "split" ranks the items of the same split; "all" ranks every item of the corpus.
+        ties: Rank of a query whose positive ties with negatives: their mean (a constant model scores as chance),
+            the worst, or the best.
+    """
+
+    split: Literal["train", "validation", "test"] = "test"
+    candidates: Literal["split", "all"] = "split"
+    ties: Literal["mean", "pessimistic", "optimistic"] = "mean"
+
+    def build(self) -> RetrievalSettings:
+        """Options describe no part of their own; they are read as they are."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShotSettings(Settings):
+    """Classification of items by the nearest class description, without training on labels.
+
+    Args:
+        split: Whose rows are classified.
+        text: The modality that prompts are embedded by.
+    """
+
+    split: Literal["train", "validation", "test"] = "test"
+    text: str = "text"
+
+    def build(self) -> ZeroShotSettings:
+        """Options describe no part of their own; they are read as they are."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSettings(Settings):
+    """Linear and nearest-neighbour classifiers on frozen features.
+
+    Args:
+        neighbours: k of the k-NN classifier (20, as in DINO).
+        untrained: Also probe the same towers with the initialisation of another seed.
+        seed: Seed of the untrained towers.
+    """
+
+    neighbours: int = 20
+    untrained: bool = True
+    seed: int = 0
+
+    def build(self) -> ProbeSettings:
+        """Options describe no part of their own; they are read as they are."""
+        return self
+
+
+CORE_EVALUATIONS: dict[str, Evaluation] = {
+    "retrieval": Evaluation(
+        "retrieval",
+        "recall, rank and MRR in both directions, beside chance",
+        "crossmod.evaluation.retrieval:evaluate",
+        RetrievalSettings,
+    ),
+    "zero-shot": Evaluation(
+        "zero-shot",
+        "classification by prompts alone, for corpora with labels and prompts",
+        "crossmod.evaluation.zero_shot:evaluate",
+        ZeroShotSettings,
+    ),
+    "probe": Evaluation(
+        "probe",
+        "linear probe and k-NN on frozen features, for corpora with labels",
+        "crossmod.evaluation.probe:evaluate",
+        ProbeSettings,
+    ),
+}
+"""What every domain can be evaluated on, beside its own evaluations."""

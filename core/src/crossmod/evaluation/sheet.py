@@ -1,0 +1,75 @@
+"""A retrieval sheet for the run report: some queries, what the model finds, what it should have found."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import torch
+from crossmod_report import Exhibit, RetrievalSheet, retrieval_sheet
+
+from crossmod.domain import Domain
+from crossmod.evaluation.retrieval import gallery
+from crossmod.model import CrossModal
+from crossmod.training.prepare import Prepared
+
+
+def sheet(
+    domain: Domain,
+    model: CrossModal,
+    prepared: Prepared,
+    query: str,
+    candidate: str,
+    *,
+    split: str,
+    queries: int = 8,
+    largest_gallery: int = 2000,
+) -> RetrievalSheet | None:
+    """Answers to evenly spaced queries of a split; None when the split has no pair.
+
+    Args:
+        domain: Knows how its items are drawn.
+        model: The model.
+        prepared: The corpus.
+        query: The modality that asks.
+        candidate: The modality that is ranked.
+        split: Whose rows ask and are ranked.
+        queries: How many are shown.
+        largest_gallery: Candidates beyond so many are left out of the sheet (never of a metric).
+    """
+    rows = torch.from_numpy(prepared.corpus.rows(split))
+    rows = rows[(prepared.item[query][rows] >= 0) & (prepared.item[candidate][rows] >= 0)]
+    if not len(rows):
+        return None
+    ranked = gallery(prepared, candidate, rows)
+    asking = gallery(prepared, query, rows)
+    ranked = type(ranked)(ranked.item[:largest_gallery], ranked.group[:largest_gallery])
+    answered = torch.isin(asking.group, ranked.group).nonzero().flatten()
+    chosen = answered[torch.linspace(0, len(answered) - 1, min(queries, len(answered))).long().unique()]
+    similarity = model.embed(query, prepared.inputs[query].take(asking.item[chosen])) @ (
+        model.embed(candidate, prepared.inputs[candidate].take(ranked.item)).T
+    )
+    truth = [(ranked.group == group).nonzero().flatten().tolist() for group in asking.group[chosen].tolist()]
+    shown = {int(i) for i in similarity.topk(min(5, len(ranked.item))).indices.flatten()}
+    shown |= {index for right in truth for index in right}
+    items = prepared.corpus.columns[candidate].items
+    exhibits = [
+        _exhibit(domain, candidate, items[item]) if place in shown else Exhibit(caption="")
+        for place, item in enumerate(ranked.item.tolist())
+    ]
+    asked = prepared.corpus.columns[query].items
+    return retrieval_sheet(
+        [_exhibit(domain, query, asked[item]) for item in asking.item[chosen].tolist()],
+        exhibits,
+        similarity.tolist(),
+        truth,
+        title=f"{query} → {candidate}, {split} split",
+    )
+
+
+def _exhibit(domain: Domain, modality: str, item: Any) -> Exhibit:
+    target = domain.drawings.get(modality)
+    if target is None:
+        return Exhibit(caption=str(item)[:400])
+    module, _, name = target.partition(":")
+    return Exhibit(caption=str(item)[:120], svg=getattr(import_module(module), name)(item))

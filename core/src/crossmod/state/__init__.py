@@ -1,0 +1,1 @@
+"""State that lives beside the losses: named, checkpointed, equal between one process and many."""

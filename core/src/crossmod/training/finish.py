@@ -1,0 +1,98 @@
+"""What a complete run leaves: final scores, model folder with card, report, and the table on the screen."""
+
+from __future__ import annotations
+
+from crossmod_report import RunRecord, read_metrics, run_report, text_table, write_page
+
+from crossmod.domain import Domain
+from crossmod.evaluation.retrieval import Direction, retrieval_table, retrieve
+from crossmod.evaluation.sheet import sheet
+from crossmod.recipe import Recipe
+from crossmod.runs.card import data_warnings, model_card
+from crossmod.runs.folder import RunFolder
+from crossmod.runs.model_folder import load_weights, save_model
+from crossmod.training.assemble import Parts
+from crossmod.training.display import Display
+from crossmod.training.fit import Fit
+
+
+def finish(domain: Domain, recipe: Recipe, folder: RunFolder, parts: Parts, fit: Fit, display: Display) -> None:
+    """Evaluate and export the best weights, write card and report, show the table.
+
+    The weights are those of the best validation score where a run validated, else the last ones; an averaged model
+    counts as its average. The test split is read here, once, and decides nothing.
+    """
+    step = _final_weights(folder, parts, fit)
+    model, prepared = parts.model, parts.prepared
+    split = "test" if len(prepared.corpus.rows("test")) else "validation"
+    display.say(f"evaluating the {split} split")
+    directions = retrieve(model, prepared, split=split)
+    table = retrieval_table(
+        directions,
+        f"retrieval, {split} split of {prepared.corpus.name}",
+        "Candidates are the items of the same split; every item of a query's group is right; ties take the mean rank.",
+    )
+    scores = {direction.name: direction.metrics.as_dict() for direction in directions}
+    flat = {f"{name} {key}": value for name, values in scores.items() for key, value in values.items()}
+    fit.log.write(step, split, flat)
+    environment = folder.read_environment()
+    card = model_card(domain, recipe, model, prepared, environment, [table], step)
+    save_model(folder.model, model, domain, recipe, card, {"step": step, "scores": scores})
+    _write_report(domain, recipe, folder, parts, directions, table, split)
+    for sentence in data_warnings(prepared):
+        display.say(f"note: {sentence}")
+    display.say("")
+    display.say(text_table(table))
+    display.say(f"report      {folder.report}")
+    display.say(f"model       {folder.model}")
+    display.say(f"run folder  {folder.path}")
+
+
+def _final_weights(folder: RunFolder, parts: Parts, fit: Fit) -> int:
+    """Put the weights that are evaluated and exported into the model; returns the step they are of."""
+    checkpoint = folder.best()
+    if checkpoint is None:
+        checkpoint = fit.checkpoint()
+    weights = {**checkpoint.part("model"), **checkpoint.part("average")}
+    load_weights(parts.model, weights, str(folder.path))
+    parts.model.to("cpu").eval()
+    return checkpoint.step
+
+
+def _write_report(
+    domain: Domain,
+    recipe: Recipe,
+    folder: RunFolder,
+    parts: Parts,
+    directions: list[Direction],
+    table: object,
+    split: str,
+) -> None:
+    prepared = parts.prepared
+    sheets = [
+        found
+        for direction in directions
+        if (found := sheet(domain, parts.model, prepared, direction.query, direction.candidate, split=split))
+    ]
+    environment = folder.read_environment()
+    record = RunRecord(
+        name=folder.path.name,
+        domain=domain.name,
+        corpus=prepared.corpus.name,
+        seed=recipe.seed,
+        command=str(environment.get("command", "")),
+        recipe=folder.recipe.read_text(encoding="utf-8"),
+        status="complete",
+        environment=environment,
+        metrics=read_metrics(folder.metrics),
+        results=[table],  # type: ignore[list-item]
+        sheets=sheets,
+        warnings=data_warnings(prepared),
+        usage={
+            "load": f'import crossmod\n\nmodel = crossmod.load("{folder.model}")',
+            "evaluate": f"crossmod evaluate {folder.path} --on retrieval",
+            "embed": f"crossmod embed {folder.path} --modality {parts.model.modalities[-1]} --output vectors.parquet",
+        },
+        facts=dict(prepared.corpus.facts),
+    )
+    write_page(run_report(record), folder.report)

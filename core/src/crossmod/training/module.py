@@ -1,0 +1,110 @@
+"""One training step on Lightning's Trainer, with manual optimisation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import ParallelStrategy
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from crossmod.contracts.batch import Batch
+from crossmod.distributed.gradients import average_gradients
+from crossmod.model import CrossModal
+from crossmod.objectives.mixture import Mixture
+from crossmod.recipe import Recipe
+from crossmod.state.weight_average import WeightAverage
+from crossmod.training.backward import backward
+from crossmod.training.optimiser import build_optimiser
+from crossmod.training.order import mix_seed
+
+Terms = Mapping[str, Tensor]
+
+
+class TrainingModule(LightningModule):
+    """Steps a model: seed, backward, average over processes, clip, update, clamp, average over time.
+
+    Args:
+        model: Towers and heads.
+        mixture: The objectives.
+        recipe: Optimiser, batch and precision.
+        loader: Makes the loader of the remaining steps, once all processes are up.
+        on_start: Called when stepping starts.
+        after_step: Called after every step with the step's terms (detached tensors).
+
+    Attributes:
+        step: Optimiser steps taken so far; the run's own count, which a resumed run starts from.
+        seconds: Seconds spent in steps and waiting for data, by name, since the start of this process.
+    """
+
+    def __init__(
+        self,
+        model: CrossModal,
+        mixture: Mixture,
+        recipe: Recipe,
+        loader: Callable[[], DataLoader[Batch]],
+        on_start: Callable[[], None] = lambda: None,
+        after_step: Callable[[Terms], None] = lambda terms: None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model, self.mixture = model, mixture
+        self.recipe = recipe
+        self._loader, self._on_start, self._after_step = loader, on_start, after_step
+        self.step = 0
+        self.seconds = {"step": 0.0, "wait": 0.0}
+        self.gradient_norm = torch.zeros(())
+        self._ended = 0.0
+        self.optimiser, self.schedule = build_optimiser(recipe.optimiser, (model, mixture), recipe.run.steps)
+        self.average = WeightAverage(model, recipe.optimiser.average)
+        self._trainable = [p for p in (*model.parameters(), *mixture.parameters()) if p.requires_grad]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Hand Lightning the optimiser that already exists."""
+        return self.optimiser
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch; its inputs know how."""
+        return batch.to(device)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The batches of the remaining steps."""
+        return self._loader()
+
+    def on_train_start(self) -> None:
+        """Start the clock that tells waiting from working."""
+        self._on_start()
+        self._ended = time.perf_counter()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Take one step."""
+        started = time.perf_counter()
+        self.seconds["wait"] += started - self._ended
+        rank = self.global_rank
+        # All randomness of a step follows from seed, step and process: an interrupted run needs no generator state.
+        torch.manual_seed(mix_seed(self.recipe.seed, self.step + 1, rank))
+        self.optimiser.zero_grad(set_to_none=True)
+        with self._without_sync():
+            terms = backward(self.model, self.mixture, batch, self.step, self.recipe.run.chunk_size)
+        average_gradients(self._trainable)
+        largest = self.recipe.optimiser.clip_norm or float("inf")
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self._trainable, largest, foreach=True)
+        self.schedule.apply(self.optimiser, self.step)
+        self.optimiser.step()
+        self.mixture.after_step()
+        self.average.update(self.step)
+        self.step += 1
+        self._ended = time.perf_counter()
+        self.seconds["step"] += self._ended - started
+        self._after_step(terms)
+        self._ended = time.perf_counter()
+
+    def _without_sync(self) -> AbstractContextManager[Any]:
+        """Keep Lightning's wrapper from averaging gradients during backward; `average_gradients` does it once."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()

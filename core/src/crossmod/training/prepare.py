@@ -1,0 +1,188 @@
+"""Run every modality's processor over the corpus, in worker processes, and set aside what cannot be used."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from crossmod.contracts.batch import Batch, Inputs
+from crossmod.contracts.corpus import Column, Corpus, Rejected
+from crossmod.contracts.processor import Processed, Processor
+from crossmod.errors import UserError
+
+CHUNK = 512
+"""Items a worker processes at a time: large enough to amortise the hand-over, small enough for a live count."""
+
+SMALLEST_POOL = 4096
+"""Below so many items the start of worker processes costs more than it saves."""
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A corpus whose items are inputs, ready to batch.
+
+    Args:
+        corpus: The rows that stayed.
+        inputs: By modality, the inputs of all its items.
+        item: By modality, [rows] int64: each row's position in `inputs`, -1 where it lacks the modality.
+        group: [rows] int64; see `Corpus.group`.
+        rejected: Everything that was set aside, by the reader or by a processor.
+        counts: What the processors counted, such as texts that were too long.
+    """
+
+    corpus: Corpus
+    inputs: Mapping[str, Inputs]
+    item: Mapping[str, Int64[Tensor, "rows"]]
+    group: Int64[Tensor, "rows"]
+    rejected: Sequence[Rejected]
+    counts: Mapping[str, int]
+
+    def batch(self, rows: Int64[Tensor, "batch"]) -> Batch:
+        """Collate rows: one ragged gather a modality."""
+        inputs, present = {}, {}
+        for modality, item in self.item.items():
+            chosen = item[rows]
+            present[modality] = chosen >= 0
+            inputs[modality] = self.inputs[modality].take(chosen[present[modality]])
+        return Batch(inputs, present, self.group[rows], rows)
+
+
+def prepare(
+    corpus: Corpus,
+    processors: Mapping[str, Processor],
+    *,
+    workers: int,
+    max_rejected: float,
+    on_progress: OnProgress = lambda modality, done, total: None,
+) -> Prepared:
+    """Process every item of a corpus.
+
+    Args:
+        corpus: The raw rows.
+        processors: By modality; a modality of the corpus without a processor is left out.
+        workers: Processes beside this one; 0 works here.
+        max_rejected: Largest acceptable share of rejected items.
+        on_progress: Called with the modality and the numbers of items done and to do.
+
+    Raises:
+        UserError: More items were rejected than `max_rejected` allows, nothing is left, or a worker was killed.
+    """
+    inputs, keep, counts = {}, {}, {}
+    rejected = list(corpus.rejected)
+    for modality, processor in processors.items():
+        if modality not in corpus.columns:
+            raise UserError(
+                f"corpus {corpus.name} has no {modality}; it has {', '.join(corpus.columns)}. "
+                "Choose another corpus or other towers."
+            )
+        column = corpus.columns[modality]
+        parts = _process(processor, modality, column.items, workers, on_progress)
+        keep[modality], refused = _accepted(parts, len(column.items))
+        rejected += [_describe(modality, column, position, reason) for position, reason in refused]
+        for part in parts:
+            for name, count in part.counts.items():
+                counts[name] = counts.get(name, 0) + count
+        inputs[modality] = processor.inputs(parts)
+    items = sum(len(corpus.columns[modality].items) for modality in processors) + len(corpus.rejected)
+    _refuse_too_many(rejected, items, max_rejected)
+    kept, item = _drop_rows(corpus, keep)
+    group = torch.from_numpy(kept.group.astype(np.int64))
+    return Prepared(kept, inputs, item, group, rejected, counts)
+
+
+def _process(
+    processor: Processor, modality: str, items: Sequence[Any], workers: int, on_progress: OnProgress
+) -> list[Processed]:
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    if not workers or len(items) < SMALLEST_POOL:
+        parts = []
+        for number, chunk in enumerate(chunks):
+            parts.append(processor.process(chunk))
+            on_progress(modality, min((number + 1) * CHUNK, len(items)), len(items))
+        return parts or [processor.process([])]
+    # spawn, not fork: torch's threads are already running here, and a forked child may inherit a held lock.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context)
+    try:
+        futures: list[Future[Processed]] = [pool.submit(processor.process, chunk) for chunk in chunks]
+        parts = []
+        for future in futures:
+            parts.append(future.result())
+            on_progress(modality, min(len(parts) * CHUNK, len(items)), len(items))
+        return parts
+    except BrokenProcessPool:
+        raise UserError(
+            f"a worker process that was reading {modality} items was killed, most often for want of memory; "
+            "run again with --data.workers 0, which reads in one process."
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _accepted(parts: Sequence[Processed], items: int) -> tuple[np.ndarray[Any, Any], list[tuple[int, str]]]:
+    """The new position of every item, -1 for rejected ones, and (old position, reason) of those."""
+    position = np.full(items, -1, dtype=np.int64)
+    refused: list[tuple[int, str]] = []
+    accepted = 0
+    for number, part in enumerate(parts):
+        start = number * CHUNK
+        position[start + part.accepted] = np.arange(accepted, accepted + len(part.accepted))
+        accepted += len(part.accepted)
+        refused += [(start + where, reason) for where, reason in part.rejected]
+    return position, refused
+
+
+def _describe(modality: str, column: Column, position: int, reason: str) -> Rejected:
+    line = column.lines[position] if column.lines is not None else position + 1
+    return Rejected(modality, line, str(column.items[position])[:200], reason)
+
+
+def _refuse_too_many(rejected: Sequence[Rejected], items: int, largest: float) -> None:
+    share = len(rejected) / max(1, items)
+    if share > largest:
+        first = rejected[0]
+        raise UserError(
+            f"{len(rejected)} of {items} items cannot be used ({share:.1%}, more than --data.max_rejected "
+            f"{largest:g}); the first is line {first.line} ({first.modality}): {first.reason}. "
+            "Mend the file or raise --data.max_rejected."
+        )
+
+
+def _drop_rows(corpus: Corpus, keep: Mapping[str, Any]) -> tuple[Corpus, dict[str, Tensor]]:
+    """Drop the rows that hold a rejected item, and the items with them."""
+    usable = np.ones(len(corpus), dtype=bool)
+    for modality, position in keep.items():
+        item = corpus.columns[modality].item
+        usable &= (item < 0) | (position[item] >= 0)
+    rows = np.flatnonzero(usable)
+    if not len(rows):
+        raise UserError(f"corpus {corpus.name} has no usable row; look at it with `crossmod data look`.")
+    columns, item = {}, {}
+    for modality, position in keep.items():
+        column = corpus.columns[modality]
+        old = column.item[rows]
+        new = np.where(old >= 0, position[old], -1)
+        stay = np.flatnonzero(position >= 0)
+        lines = None if column.lines is None else [column.lines[i] for i in stay]
+        columns[modality] = Column([column.items[i] for i in stay], new, lines)
+        item[modality] = torch.from_numpy(new)
+    kept = replace(
+        corpus,
+        columns=columns,
+        ids=[corpus.ids[row] for row in rows],
+        group=corpus.group[rows],
+        split=corpus.split[rows],
+        labels={name: replace(label, values=label.values[rows]) for name, label in corpus.labels.items()},
+    )
+    return kept, item
