@@ -5,16 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from crossmod_metrics import (
-    knn_classify,
-    knn_regress,
-    logistic_probe,
-    ridge_probe,
-    rmse,
-    roc_auc,
-    top_k_accuracy,
-)
-from crossmod_report import Column, Row, Table
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,6 +15,17 @@ from crossmod.evaluation.settings import ProbeSettings
 from crossmod.model import CrossModal
 from crossmod.training.assemble import initialise
 from crossmod.training.prepare import Prepared
+from crossmod_metrics import (
+    knn_classify,
+    knn_regress,
+    logistic_probe,
+    ridge_probe,
+    rmse,
+    roc_auc,
+    top_k_accuracy,
+)
+from crossmod_report import Column, Row, Table
+from crossmod_report.tables import Cell
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def evaluate(context: EvaluationContext, settings: ProbeSettings) -> list[Table]
     rows = []
     for name, label in require_labels(prepared, prompts=False).items():
         parts = [labelled_items(prepared, label, split) for split in ("train", "validation", "test")]
-        cells: dict[str, str | float | int] = {"label": name, "items": len(parts[2].item)}
-        if all(_varied(part, label) for part in parts):
+        cells: dict[str, Cell] = {"label": name, "items": len(parts[2].item)}
+        if all(_varied(part) for part in parts):
             for kind, model in models.items():
                 score = probe_label(model, prepared, label, parts, settings.neighbours)
                 cells["metric"] = score.metric
@@ -57,18 +58,14 @@ def evaluate(context: EvaluationContext, settings: ProbeSettings) -> list[Table]
         Column(key="label", title="label"),
         Column(key="metric", title="metric"),
         Column(key="items", title="test items", decimals=0),
-        *[
-            Column(key=f"{kind} {probe}", title=f"{kind} {probe}")
-            for kind in models
-            for probe in ("linear", "k-NN")
-        ],
+        *[Column(key=f"{kind} {probe}", title=f"{kind} {probe}") for kind in models for probe in ("linear", "k-NN")],
     ]
     note = "Fitted on train, penalty chosen on validation, scored on test. A dash: a split lacks a class."
     return [Table(columns=columns, rows=rows, title=f"probes on {prepared.corpus.name}", note=note)]
 
 
-def _varied(part: Labelled, label: Label) -> bool:
-    return len(part.values.unique()) >= 2
+def _varied(part: Labelled) -> bool:
+    return len(torch.unique(part.values)) >= 2
 
 
 def probe_label(

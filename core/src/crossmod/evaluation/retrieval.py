@@ -8,8 +8,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from crossmod_metrics import RetrievalMetrics, chance, ranks, retrieval_metrics
-from crossmod_report import Column, Row, Table
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -17,6 +15,8 @@ from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.settings import RetrievalSettings
 from crossmod.model import CrossModal
 from crossmod.training.prepare import Prepared
+from crossmod_metrics import RetrievalMetrics, chance, ranks, retrieval_metrics
+from crossmod_report import Column, Row, Table
 
 RECALLS = (1, 5, 10)
 

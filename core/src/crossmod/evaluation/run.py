@@ -8,8 +8,6 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from crossmod_report import Table, text_table
-
 from crossmod.cli.recipes import parse_settings
 from crossmod.domain import Domain, Evaluation
 from crossmod.errors import UserError
@@ -19,6 +17,7 @@ from crossmod.recipe import DataSettings
 from crossmod.runs.atomic import write_text
 from crossmod.runs.model_folder import load_model_and_recipe
 from crossmod.training.display import Display
+from crossmod_report import Table, text_table
 
 
 def evaluations(domain: Domain) -> Mapping[str, Evaluation]:
@@ -35,9 +34,7 @@ def run_evaluation(context: EvaluationContext, evaluation: Evaluation, options: 
         options: `--option value` words for its settings.
     """
     module, _, name = evaluation.target.partition(":")
-    tables: list[Table] = getattr(import_module(module), name)(
-        context, parse_settings(evaluation.settings, options)
-    )
+    tables: list[Table] = getattr(import_module(module), name)(context, parse_settings(evaluation.settings, options))
     return tables
 
 

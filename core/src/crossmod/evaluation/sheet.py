@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from crossmod_report import Exhibit, RetrievalSheet, retrieval_sheet
 
 from crossmod.domain import Domain
 from crossmod.evaluation.retrieval import gallery
 from crossmod.model import CrossModal
 from crossmod.training.prepare import Prepared
+from crossmod_report import Exhibit, RetrievalSheet, retrieval_sheet
 
 
 def sheet(
@@ -45,7 +45,8 @@ def sheet(
     asking = gallery(prepared, query, rows)
     ranked = type(ranked)(ranked.item[:largest_gallery], ranked.group[:largest_gallery])
     answered = torch.isin(asking.group, ranked.group).nonzero().flatten()
-    chosen = answered[torch.linspace(0, len(answered) - 1, min(queries, len(answered))).long().unique()]
+    places = torch.linspace(0, len(answered) - 1, min(queries, len(answered))).long()
+    chosen = answered[torch.unique(places)]
     similarity = model.embed(query, prepared.inputs[query].take(asking.item[chosen])) @ (
         model.embed(candidate, prepared.inputs[candidate].take(ranked.item)).T
     )

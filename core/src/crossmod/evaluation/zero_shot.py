@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import torch
-from crossmod_metrics import class_embeddings, roc_auc, zero_shot_metrics, zero_shot_scores
-from crossmod_report import Column, Row, Table
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,6 +12,9 @@ from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.labelled import labelled_items, require_labels
 from crossmod.evaluation.settings import ZeroShotSettings
 from crossmod.model import CrossModal
+from crossmod_metrics import class_embeddings, roc_auc, zero_shot_metrics, zero_shot_scores
+from crossmod_report import Column, Row, Table
+from crossmod_report.tables import Cell
 
 
 def prompt_classes(model: CrossModal, text: str, label: Label) -> Float[Tensor, "classes dim"]:
@@ -37,11 +38,13 @@ def evaluate(context: EvaluationContext, settings: ZeroShotSettings) -> list[Tab
     """The `zero-shot` evaluation: AUROC of labels with two classes, accuracy of labels with more."""
     model, prepared = context.model, context.prepared
     labels = require_labels(prepared, prompts=True)
-    binary, several = [], []
+    binary: list[Row] = []
+    several: list[Row] = []
     for name, label in labels.items():
         found = labelled_items(prepared, label, settings.split)
         truth = found.values.long()
-        if len(found.item) == 0 or len(truth.unique()) < 2:
+        cells: dict[str, Cell]
+        if len(found.item) == 0 or len(torch.unique(truth)) < 2:
             cells = {"label": name, "items": len(found.item)}
             (binary if len(label.classes) == 2 else several).append(Row(cells=cells))
             continue
@@ -70,7 +73,7 @@ def _tables(binary: list[Row], several: list[Row], title: str) -> list[Table]:
     if binary:
         scored = [float(row.cells["auroc"]) for row in binary if "auroc" in row.cells]  # type: ignore[arg-type]
         if scored:
-            mean = {"label": f"mean of {len(scored)}", "auroc": sum(scored) / len(scored)}
+            mean: dict[str, Cell] = {"label": f"mean of {len(scored)}", "auroc": sum(scored) / len(scored)}
             binary = [*binary, Row(cells=mean), Row(cells={"label": "  chance", "auroc": 0.5}, role="reference")]
         columns = [
             Column(key="label", title="label"),
@@ -78,9 +81,7 @@ def _tables(binary: list[Row], several: list[Row], title: str) -> list[Table]:
             Column(key="positive", title="share positive", decimals=3),
             Column(key="auroc", title="AUROC", decimals=3),
         ]
-        tables.append(
-            Table(columns=columns, rows=binary, title=title, note="A dash: one class only in this split.")
-        )
+        tables.append(Table(columns=columns, rows=binary, title=title, note="A dash: one class only in this split."))
     if several:
         columns = [
             Column(key="label", title="label"),

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crossmod_report import Table, markdown_table
-
 from crossmod.domain import Domain
 from crossmod.model import CrossModal
 from crossmod.recipe import Recipe
 from crossmod.training.prepare import Prepared
+from crossmod_report import Table, markdown_table
 
 
 def model_card(

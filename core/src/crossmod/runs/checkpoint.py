@@ -61,11 +61,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}; look at what is there with `ls {path.parent}`.")
     try:
-        with safe_open(path, framework="pt") as handle:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as handle:
             metadata = handle.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise UserError(f"{path} is not a crossmod checkpoint; give a run folder that crossmod wrote.")
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+            names = list(handle.keys())
+            tensors = {name: handle.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise UserError(f"{path} cannot be read ({error}); resume from an older checkpoint beside it.") from None
     return Checkpoint(tensors, json.loads(metadata["facts"]))

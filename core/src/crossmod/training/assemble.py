@@ -57,9 +57,7 @@ def assemble(
         processors = start / "processors"
     ready = fit_processors(recipe, corpus) if processors is None else load_processors(processors, recipe.towers)
     data = recipe.data
-    prepared = prepare(
-        corpus, ready, workers=data.workers, max_rejected=data.max_rejected, on_progress=on_progress
-    )
+    prepared = prepare(corpus, ready, workers=data.workers, max_rejected=data.max_rejected, on_progress=on_progress)
     model, mixture = initialise(recipe, ready)
     if start is not None:
         _start_from(model, start)
@@ -81,9 +79,7 @@ def fit_processors(recipe: Recipe, corpus: Corpus) -> dict[str, Processor]:
             )
         items = corpus.training_items(modality)
         if not items:
-            raise UserError(
-                f"corpus {corpus.name} has no training row with a {modality}; look at its split column."
-            )
+            raise UserError(f"corpus {corpus.name} has no training row with a {modality}; look at its split column.")
         processors[modality] = settings.fit_processor(items)
     return processors
 

@@ -116,6 +116,6 @@ class _RandomState:
 def _require_finite(loss: Tensor, step: int) -> None:
     if not bool(torch.isfinite(loss)):
         raise ValueError(
-            f"the loss of step {step} is {float(loss)}; lower optimiser.rate, set optimiser.clip_norm, "
+            f"the loss of step {step} is {float(loss.detach())}; lower optimiser.rate, set optimiser.clip_norm, "
             "or look for broken inputs with `crossmod data look`."
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from crossmod_report import RunRecord, read_metrics, run_report, text_table, write_page
-
 from crossmod.domain import Domain
 from crossmod.evaluation.retrieval import Direction, retrieval_table, retrieve
 from crossmod.evaluation.sheet import sheet
@@ -14,6 +12,7 @@ from crossmod.runs.model_folder import load_weights, save_model
 from crossmod.training.assemble import Parts
 from crossmod.training.display import Display
 from crossmod.training.fit import Fit
+from crossmod_report import RunRecord, read_metrics, run_report, text_table, write_page
 
 
 def finish(domain: Domain, recipe: Recipe, folder: RunFolder, parts: Parts, fit: Fit, display: Display) -> None:

@@ -21,9 +21,7 @@ class StepBatches(Dataset[Batch]):
         world: How many processes share a batch.
     """
 
-    def __init__(
-        self, prepared: Prepared, order: BatchOrder, *, first: int, stop: int, rank: int, world: int
-    ) -> None:
+    def __init__(self, prepared: Prepared, order: BatchOrder, *, first: int, stop: int, rank: int, world: int) -> None:
         self.prepared, self.order = prepared, order
         self.first, self.stop, self.rank, self.world = first, stop, rank, world
 

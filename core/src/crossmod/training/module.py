@@ -26,7 +26,7 @@ from crossmod.training.order import mix_seed
 Terms = Mapping[str, Tensor]
 
 
-class TrainingModule(LightningModule):
+class TrainingModule(LightningModule):  # type: ignore[misc]
     """Steps a model: seed, backward, average over processes, clip, update, clamp, average over time.
 
     Args:

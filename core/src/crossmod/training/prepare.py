@@ -78,7 +78,9 @@ def prepare(
     Raises:
         UserError: More items were rejected than `max_rejected` allows, nothing is left, or a worker was killed.
     """
-    inputs, keep, counts = {}, {}, {}
+    inputs: dict[str, Inputs] = {}
+    keep: dict[str, np.ndarray[Any, Any]] = {}
+    counts: dict[str, int] = {}
     rejected = list(corpus.rejected)
     for modality, processor in processors.items():
         if modality not in corpus.columns:
@@ -163,24 +165,25 @@ def _drop_rows(corpus: Corpus, keep: Mapping[str, Any]) -> tuple[Corpus, dict[st
     """Drop the rows that hold a rejected item, and the items with them."""
     usable = np.ones(len(corpus), dtype=bool)
     for modality, position in keep.items():
-        item = corpus.columns[modality].item
-        usable &= (item < 0) | (position[item] >= 0)
+        held = corpus.columns[modality].item
+        usable &= (held < 0) | (position[held] >= 0)
     rows = np.flatnonzero(usable)
     if not len(rows):
         raise UserError(f"corpus {corpus.name} has no usable row; look at it with `crossmod data look`.")
-    columns, item = {}, {}
+    columns: dict[str, Column] = {}
+    item: dict[str, Tensor] = {}
     for modality, position in keep.items():
         column = corpus.columns[modality]
         old = column.item[rows]
-        new = np.where(old >= 0, position[old], -1)
-        stay = np.flatnonzero(position >= 0)
+        new = np.where(old >= 0, position[old], -1).astype(np.int64)
+        stay: list[int] = np.flatnonzero(position >= 0).tolist()
         lines = None if column.lines is None else [column.lines[i] for i in stay]
         columns[modality] = Column([column.items[i] for i in stay], new, lines)
         item[modality] = torch.from_numpy(new)
     kept = replace(
         corpus,
         columns=columns,
-        ids=[corpus.ids[row] for row in rows],
+        ids=[corpus.ids[row] for row in rows.tolist()],
         group=corpus.group[rows],
         split=corpus.split[rows],
         labels={name: replace(label, values=label.values[rows]) for name, label in corpus.labels.items()},

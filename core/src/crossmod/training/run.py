@@ -77,9 +77,7 @@ def _folder(domain: Domain, recipe: Recipe, resume: Path | None) -> RunFolder:
     if FOLDER_VARIABLE in os.environ and not is_main():
         return RunFolder(Path(os.environ[FOLDER_VARIABLE]))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not recipe.run.folder:
-        raise UserError(
-            "processes that a launcher started have to agree on one folder; give it with --run.folder."
-        )
+        raise UserError("processes that a launcher started have to agree on one folder; give it with --run.folder.")
     if not is_main():
         return RunFolder(Path(recipe.run.folder))
     folder = RunFolder.create(domain.name, recipe.run.folder)

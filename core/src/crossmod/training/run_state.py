@@ -31,9 +31,9 @@ def pack(
     tensors.update({f"objectives.{name}": value for name, value in mixture.state_dict().items()})
     tensors.update({f"average.{name}": value for name, value in average.average.items()})
     names = _parameter_names(model, mixture)
-    for parameter, state in optimiser.state.items():
-        for key, value in state.items():
-            tensors[f"optimiser.{names[parameter]}.{key}"] = value
+    for parameter, name in names.items():
+        for key, value in optimiser.state.get(parameter, {}).items():
+            tensors[f"optimiser.{name}.{key}"] = value
     return Checkpoint(tensors, facts)
 
 

@@ -1,0 +1,164 @@
+"""A whole domain in one file: points of the unit square and sentences about where they lie.
+
+Core is tested on it, and it shows the least that a domain consists of. Torch is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossmod.contracts.corpus import Column, Corpus, Label
+from crossmod.contracts.processor import Processed, Processor
+from crossmod.domain import Domain
+from crossmod.errors import UserError
+from crossmod.recipe import DataSettings, Recipe, TowerSettings, TowersSettings
+
+if TYPE_CHECKING:
+    from crossmod.contracts.batch import Inputs
+    from crossmod.contracts.tower import Tower
+
+ACROSS = ("far left", "left", "right", "far right")
+UPWARDS = ("bottom", "lower half", "upper half", "top")
+OPENINGS = ("a point at the", "this one lies at the", "seen at the")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyData(DataSettings):
+    """Points with sentences, drawn from a seed.
+
+    Args:
+        points: How many points.
+        sentences: Sentences a point.
+        broken: So many points have no usable coordinates.
+        seed: Of the draw.
+    """
+
+    points: int = 240
+    sentences: int = 2
+    broken: int = 0
+    seed: int = 0
+
+    def build(self) -> Corpus:
+        """Draw the corpus; every tenth point is a test point, every ninth of a ten a validation point."""
+        draw = random.Random(self.seed)
+        points: list[Any] = [(draw.random(), draw.random()) for _ in range(self.points)]
+        texts: list[str] = []
+        item: list[int] = []
+        place: list[int] = []
+        for number, (x, y) in enumerate(points):
+            for _ in range(self.sentences):
+                place.append(number)
+                item.append(len(texts))
+                words = f"{draw.choice(OPENINGS)} {ACROSS[int(4 * x)]}, {UPWARDS[int(4 * y)]}"
+                texts.append(f"{words}, number {number}")
+        for number in range(self.broken):
+            points[number] = (float("nan"), 0.0)
+        row = np.array(place, dtype=np.int64)
+        split = np.array([{8: "validation", 9: "test"}.get(number % 10, "train") for number in place])
+        upper = np.array([float(points[number][1] >= 0.5) for number in place])
+        return Corpus(
+            name="tiny points",
+            columns={"point": Column(points, row), "text": Column(texts, np.array(item, dtype=np.int64))},
+            ids=[f"point-{number}" for number in place],
+            group=row,
+            split=split,
+            facts={"source": "generated", "licence": "none needed"},
+            labels={
+                "upper": Label(
+                    upper,
+                    "point",
+                    ("below", "above"),
+                    {"below": ["at the bottom", "lower half"], "above": ["at the top", "upper half"]},
+                )
+            },
+        )
+
+
+class PointProcessor(Processor):
+    """Checks and packs coordinates."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Unit square, two coordinates."""
+        return {"kind": "point", "dimensions": 2}
+
+    def process(self, items: Sequence[Any]) -> Processed:
+        """Reject points that are not finite."""
+        values = np.array(items, dtype=np.float32).reshape(len(items), 2)
+        fine = np.isfinite(values).all(1)
+        refused = [(int(place), "a coordinate is not finite") for place in np.flatnonzero(~fine)]
+        return Processed({"values": values[fine]}, np.flatnonzero(fine).astype(np.int64), refused)
+
+    def inputs(self, parts: Sequence[Processed]) -> Inputs:
+        """Stack the coordinates."""
+        import torch
+
+        from crossmod.testing.tiny_tower import PointInputs
+
+        return PointInputs(torch.from_numpy(np.concatenate([part.arrays["values"] for part in parts])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointEncoder(TowerSettings):
+    """A perceptron on coordinates.
+
+    Args:
+        width: Hidden and output width.
+        dropout: Dropout between the layers.
+    """
+
+    width: int = 32
+    dropout: float = 0.0
+
+    def fit_processor(self, items: Sequence[Any]) -> Processor:
+        """Nothing to learn."""
+        return PointProcessor()
+
+    def load_processor(self, spec: Mapping[str, Any], files: Mapping[str, bytes]) -> Processor:
+        """Only the one kind of points is known."""
+        processor = PointProcessor()
+        if dict(spec) != dict(processor.spec):
+            raise UserError(f"these points have the spec {dict(spec)}, not {dict(processor.spec)}; use its own recipe.")
+        return processor
+
+    def build(self, processor: Processor) -> Tower:
+        """Make the tower."""
+        from crossmod.testing.tiny_tower import PointTower
+
+        return PointTower(self.width, self.dropout, processor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyTowers(TowersSettings):
+    """Points and text.
+
+    Args:
+        point: The encoder of points.
+        text: The encoder of sentences.
+    """
+
+    point: TowerSettings = field(default_factory=PointEncoder)
+    text: TowerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyRecipe(Recipe):
+    """A run on points and sentences."""
+
+    data: DataSettings = field(default_factory=TinyData)
+    towers: TinyTowers
+
+
+domain = Domain(
+    name="tiny",
+    summary="points of the unit square and sentences about them, for tests",
+    recipe=TinyRecipe,
+    recipes=Path(__file__).parent / "recipes",
+)
+"""The domain itself."""
