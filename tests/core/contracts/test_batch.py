@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+
 from crossmod.contracts.batch import Batch
 from crossmod.testing.tiny_tower import PointInputs
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from crossmod.state.logit_scale import LogitScale
 
 
@@ -36,7 +37,7 @@ def test_a_constant_scale_has_no_gradient_and_a_bias_only_when_asked_for() -> No
     assert not LogitScale(10.0, learned=False).log_scale.requires_grad
     assert LogitScale().bias is None
     bias = LogitScale(10.0, bias=-10.0).bias
-    assert bias is not None and float(bias) == -10
+    assert bias is not None and float(bias.detach()) == -10
 
 
 def test_a_temperature_given_for_a_scale_is_refused() -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from crossmod.state.weight_average import WeightAverage
 from torch import nn
+
+from crossmod.state.weight_average import WeightAverage
 
 
 def test_follows_its_recurrence() -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import math
 
 import pytest
+from torch import nn
+
 from crossmod.recipe import OptimiserSettings
 from crossmod.state.logit_scale import LogitScale
 from crossmod.training.optimiser import RateSchedule, build_optimiser
-from torch import nn
 
 
 def test_warm_up_is_linear_and_reaches_the_peak() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from crossmod.errors import UserError
 from crossmod.training.order import BatchOrder, mix_seed
 

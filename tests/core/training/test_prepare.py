@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from crossmod.contracts.corpus import Column, Corpus
 from crossmod.contracts.processor import Processed
 from crossmod.errors import UserError
@@ -60,8 +61,13 @@ def test_too_many_rejected_items_stop_the_run_with_the_first_line() -> None:
 
 
 def test_rows_without_the_modality_stay_absent() -> None:
-    corpus = Corpus("partial", {"point": Column([(0.1, 0.2)], np.array([-1, 0]))}, ["x", "y"], np.arange(2),
-                    np.array(["train", "train"]))
+    corpus = Corpus(
+        "partial",
+        {"point": Column([(0.1, 0.2)], np.array([-1, 0]))},
+        ["x", "y"],
+        np.arange(2),
+        np.array(["train", "train"]),
+    )
     batch = prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=0).batch(torch.tensor([0, 1]))
     assert batch.present["point"].tolist() == [False, True]
     assert len(batch.inputs["point"]) == 1
@@ -96,8 +102,13 @@ def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) ->
     corpus = _points(TinyData(points=40, broken=3).build())
     alone = prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=0.2)
     seen: list[int] = []
-    together = prepare(corpus, {"point": PointProcessor()}, workers=2, max_rejected=0.2,
-                       on_progress=lambda modality, done, total: seen.append(done))
+    together = prepare(
+        corpus,
+        {"point": PointProcessor()},
+        workers=2,
+        max_rejected=0.2,
+        on_progress=lambda modality, done, total: seen.append(done),
+    )
     assert torch.equal(alone.inputs["point"].values, together.inputs["point"].values)
     assert torch.equal(alone.item["point"], together.item["point"])
     assert alone.rejected == together.rejected
@@ -120,7 +131,9 @@ def _importable(kind: type[PointProcessor], monkeypatch: pytest.MonkeyPatch) -> 
 
     folder = Path(tempfile.mkdtemp())
     source = "import os, signal\nfrom crossmod.testing.tiny import PointProcessor\n\n" + inspect.getsource(kind)
-    source = source.replace("Sequence[Any]", "object").replace("Mapping[str, Any]", "object").replace("-> Processed", "")
+    source = (
+        source.replace("Sequence[Any]", "object").replace("Mapping[str, Any]", "object").replace("-> Processed", "")
+    )
     (folder / "killing_processor.py").write_text(source)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *sys.path]))

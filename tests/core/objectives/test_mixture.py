@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from crossmod.errors import UserError
+from crossmod.objectives.mixture import Mixture
+from crossmod.objectives.settings import InfoNCE, MaskedTokens, SigLIP
+from crossmod.testing.tiny import PointEncoder, PointProcessor
+
+
+def _towers() -> dict[str, object]:
+    settings = PointEncoder()
+    return {"a": settings.build(PointProcessor()), "b": settings.build(PointProcessor())}
+
+
+def test_weights_ramp_linearly_and_then_stay() -> None:
+    mixture = Mixture({"x": InfoNCE(a="a", b="b", weight=0.5, ramp_steps=10)}, _towers())  # type: ignore[arg-type]
+    assert [mixture.weight("x", step) for step in (0, 4, 9, 500)] == pytest.approx([0.05, 0.25, 0.5, 0.5])
+
+
+def test_names_an_unknown_modality() -> None:
+    with pytest.raises(UserError, match="names the modality 'voice', but the model has a, b"):
+        Mixture({"x": InfoNCE(a="a", b="voice")}, _towers())  # type: ignore[arg-type]
+
+
+def test_needs_an_objective() -> None:
+    with pytest.raises(UserError, match="no objective"):
+        Mixture({}, _towers())  # type: ignore[arg-type]
+
+
+def test_hiding_tokens_needs_a_tower_that_has_some() -> None:
+    with pytest.raises(UserError, match="PointTower has none"):
+        MaskedTokens(modality="a").build(_towers())  # type: ignore[arg-type]
+
+
+def test_tells_coupled_objectives_from_local_ones() -> None:
+    mixture = Mixture({"x": InfoNCE(a="a", b="b"), "y": SigLIP(a="a", b="b")}, _towers())  # type: ignore[arg-type]
+    assert mixture.select(couples_batch=True) == ["x", "y"]
+    assert mixture.select(couples_batch=False) == []
+
+
+def test_after_a_step_scales_are_back_in_range() -> None:
+    mixture = Mixture({"x": InfoNCE(a="a", b="b")}, _towers())  # type: ignore[arg-type]
+    (parameter,) = mixture.parameters()
+    with torch.no_grad():
+        parameter.fill_(50.0)
+    mixture.after_step()
+    assert float(parameter.detach().exp()) <= 100
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.5])
+def test_a_share_outside_its_range_is_refused(share: float) -> None:
+    with pytest.raises(UserError, match="between 0 and 1"):
+        MaskedTokens(modality="a", share=share)
