@@ -11,7 +11,6 @@ import importlib
 import sys
 import tomllib
 import traceback
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -60,8 +59,18 @@ class ListedDomain:
         return f"pip install {self.distribution}"
 
 
-class BrokenDomain(UserError):
-    """An installed plugin that cannot be loaded; the sentence says which, why, and what would mend it."""
+class BrokenDomainError(UserError):
+    """An installed plugin that cannot be loaded.
+
+    Args:
+        cause: Which one, and why.
+        mend: What to do.
+    """
+
+    def __init__(self, cause: str, mend: str) -> None:
+        super().__init__(f"{cause}; {mend}.")
+        self.cause = cause
+        self.mend = mend
 
 
 def listing() -> list[ListedDomain]:
@@ -70,14 +79,11 @@ def listing() -> list[ListedDomain]:
     for entry in _installed():
         distribution = entry.dist
         assert distribution is not None, "importlib.metadata finds entry points through their distributions"
-        summary = distribution.metadata.get("Summary") or ""
-        name = distribution.metadata["Name"]
-        listed.append(ListedDomain(entry.name, summary, name, distribution.version))
+        summary = str(distribution.metadata.json.get("summary", ""))
+        listed.append(ListedDomain(entry.name, summary, distribution.metadata["Name"], distribution.version))
     present = {domain.name for domain in listed}
     listed += [
-        ListedDomain(name, summary, f"crossmod-{name}")
-        for name, summary in OFFICIAL.items()
-        if name not in present
+        ListedDomain(name, summary, f"crossmod-{name}") for name, summary in OFFICIAL.items() if name not in present
     ]
     return sorted(listed, key=lambda domain: (not domain.installed, domain.name, domain.distribution))
 
@@ -87,7 +93,7 @@ def load_domain(name: str) -> Domain:
 
     Raises:
         UserError: No installed plugin provides it, or two do.
-        BrokenDomain: The plugin is installed and cannot be loaded.
+        BrokenDomainError: The plugin is installed and cannot be loaded.
     """
     entries = [entry for entry in _installed() if entry.name == name]
     if not entries:
@@ -103,7 +109,7 @@ def load_domain_folder(folder: Path) -> Domain:
 
     Raises:
         UserError: The folder holds no plugin, or more than one.
-        BrokenDomain: The plugin cannot be loaded.
+        BrokenDomainError: The plugin cannot be loaded.
     """
     entry = _checkout_entry(folder)
     source = folder / "src" if (folder / "src").is_dir() else folder
@@ -153,52 +159,51 @@ def _label(entry: metadata.EntryPoint) -> str:
 def _unknown(name: str) -> str:
     if name in OFFICIAL:
         return f"The domain '{name}' is not installed; run: pip install crossmod-{name}"
-    return f"There is no domain '{name}'{_closest(name, _known_names())}; `crossmod domains` lists them."
-
-
-def _known_names() -> list[str]:
-    return sorted({entry.name for entry in _installed()} | set(OFFICIAL))
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    closest = difflib.get_close_matches(name, sorted({entry.name for entry in _installed()} | set(OFFICIAL)), n=1)
+    return f"There is no domain '{name}'; " + (
+        f"did you mean '{closest[0]}'?" if closest else "`crossmod domains` lists them."
+    )
 
 
 def _load(entry: metadata.EntryPoint, label: str) -> Domain:
     try:
         domain = entry.load()
     except Exception as error:  # a plugin's import may raise anything, and must not end in a traceback of ours
-        raise BrokenDomain(_broken(entry, label, error)) from error
+        raise _broken(entry, label, error) from error
     if not isinstance(domain, Domain):
-        raise BrokenDomain(
-            f"The domain '{entry.name}' ({label}) names {entry.value}, which is a {type(domain).__name__} and not "
-            "a crossmod.domain.Domain; the plugin's entry point has to name one."
+        raise BrokenDomainError(
+            f"The domain '{entry.name}' ({label}) names {entry.value}, which is a {type(domain).__name__}",
+            "the plugin's entry point has to name a crossmod.domain.Domain",
         )
     if domain.name != entry.name:
-        raise BrokenDomain(
-            f"{label} registers the domain '{entry.name}', but its Domain calls itself '{domain.name}'; "
-            "the plugin has to give both one name."
+        raise BrokenDomainError(
+            f"{label} registers the domain '{entry.name}', but its Domain calls itself '{domain.name}'",
+            "the plugin has to give both one name",
         )
     return domain
 
 
-def _broken(entry: metadata.EntryPoint, label: str, error: Exception) -> str:
-    if isinstance(error, SyntaxError):
-        place = f"{Path(error.filename or '?').name}, line {error.lineno}"
-    else:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
-    cause = " ".join(f"{type(error).__name__}: {error}".split())
-    sentence = f"The domain '{entry.name}' ({label}) cannot be loaded: {cause} ({place})"
+def _broken(entry: metadata.EntryPoint, label: str, error: Exception) -> BrokenDomainError:
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    cause = f"The domain '{entry.name}' ({label}) cannot be loaded: {said}{_place(error)}"
     if entry.dist is None:
-        return f"{sentence}; install what the checkout needs: pip install -e {label}"
-    unmet = unmet_requirements(entry.dist.metadata["Name"])
+        return BrokenDomainError(cause, f"install what the checkout needs: pip install -e {label}")
     name = entry.dist.metadata["Name"]
+    unmet = unmet_requirements(name)
     if unmet:
-        return f"{sentence}; it asks for {', '.join(unmet)}; run: pip install --upgrade {name}"
+        return BrokenDomainError(f"{cause}; it asks for {', '.join(unmet)}", f"run: pip install --upgrade {name}")
     asked = ", ".join(entry.dist.requires or ()) or "nothing"
-    return f"{sentence}; all that it asks for ({asked}) is installed; run: pip install --force-reinstall {name}"
+    cause = f"{cause}; all that it asks for ({asked}) is installed"
+    return BrokenDomainError(cause, f"report it to the makers of {name}, or run: pip install --force-reinstall {name}")
+
+
+def _place(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f" ({Path(error.filename or '?').name}, line {error.lineno})"
+    ours = {__file__, importlib.__file__, metadata.__file__}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename not in ours]
+    frames = [frame for frame in frames if not frame.filename.startswith("<frozen")]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def _checkout_entry(folder: Path) -> metadata.EntryPoint:
@@ -212,8 +217,6 @@ def _checkout_entry(folder: Path) -> metadata.EntryPoint:
     entries = table.get("project", {}).get("entry-points", {}).get(GROUP, {})
     if len(entries) != 1:
         found = ", ".join(sorted(entries)) or "none"
-        raise UserError(
-            f'{project} has to name one domain under [project.entry-points."{GROUP}"]; found: {found}.'
-        )
+        raise UserError(f'{project} has to name one domain under [project.entry-points."{GROUP}"]; found: {found}.')
     [(name, value)] = entries.items()
     return metadata.EntryPoint(name, value, GROUP)

@@ -3,15 +3,15 @@ from __future__ import annotations
 import torch
 
 from crossmod.contracts.batch import Batch
-from crossmod.testing.tiny_tower import PointInputs
+from crossmod.vectors.inputs import VectorInputs
 
 
 def _batch() -> Batch:
     """Five rows; a is absent from row 1, b from rows 0 and 4."""
     present = {"a": torch.tensor([1, 0, 1, 1, 1]).bool(), "b": torch.tensor([0, 1, 1, 1, 0]).bool()}
     inputs = {
-        "a": PointInputs(torch.tensor([[0.0, 0], [2, 2], [3, 3], [4, 4]])),
-        "b": PointInputs(torch.tensor([[1.0, 1], [2, 2], [3, 3]])),
+        "a": VectorInputs(torch.tensor([[0.0, 0], [2, 2], [3, 3], [4, 4]])),
+        "b": VectorInputs(torch.tensor([[1.0, 1], [2, 2], [3, 3]])),
     }
     return Batch(inputs, present, torch.tensor([10, 11, 12, 12, 14]), torch.arange(5))
 

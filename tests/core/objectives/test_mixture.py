@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from crossmod.errors import UserError
 from crossmod.objectives.mixture import Mixture
 from crossmod.objectives.settings import InfoNCE, MaskedTokens, SigLIP
-from crossmod.testing.tiny import PointEncoder, PointProcessor
+from crossmod.vectors.processor import VectorProcessor
+from crossmod.vectors.settings import VectorEncoder
 
 
 def _towers() -> dict[str, object]:
-    settings = PointEncoder()
-    return {"a": settings.build(PointProcessor()), "b": settings.build(PointProcessor())}
+    settings, processor = VectorEncoder(), VectorProcessor(np.zeros(2), np.ones(2))
+    return {"a": settings.build(processor), "b": settings.build(processor)}
 
 
 def test_weights_ramp_linearly_and_then_stay() -> None:
@@ -30,7 +32,7 @@ def test_needs_an_objective() -> None:
 
 
 def test_hiding_tokens_needs_a_tower_that_has_some() -> None:
-    with pytest.raises(UserError, match="PointTower has none"):
+    with pytest.raises(UserError, match="VectorTower has none"):
         MaskedTokens(modality="a").build(_towers())  # type: ignore[arg-type]
 
 

@@ -11,17 +11,18 @@ from crossmod.model import CrossModal
 from crossmod.objectives.mixture import Mixture
 from crossmod.objectives.settings import InfoNCE, MaskedTokens, SigLIP
 from crossmod.recipe import EmbeddingSettings, ObjectiveSettings
-from crossmod.testing.tiny import PointEncoder, TinyData
+from crossmod.testing.tiny import TinyData
 from crossmod.text.settings import TextTransformer
 from crossmod.training.backward import backward
 from crossmod.training.prepare import Prepared, prepare
+from crossmod.vectors.settings import VectorEncoder
 
 TEXT = TextTransformer(depth=1, width=16, heads=2, length=24, vocabulary=300, dropout=0.1)
 
 
 def _parts(objectives: dict[str, ObjectiveSettings], dropout: float = 0.0) -> tuple[Prepared, CrossModal, Mixture]:
     corpus = TinyData(points=30).build()
-    settings = {"point": PointEncoder(width=16, dropout=dropout), "text": TEXT}
+    settings = {"point": VectorEncoder(width=16, dropout=dropout), "text": TEXT}
     processors = {name: entry.fit_processor(corpus.training_items(name)) for name, entry in settings.items()}
     towers = {name: entry.build(processors[name]) for name, entry in settings.items()}
     model = CrossModal(towers, EmbeddingSettings(width=8))
@@ -45,7 +46,7 @@ def test_the_gradient_does_not_depend_on_the_chunk(chunk: int, objective: Object
     assert whole.keys() == chunked.keys()
     assert any("scale" in name for name in whole)
     for name, gradient in whole.items():
-        assert torch.allclose(gradient, chunked[name], atol=1e-6, rtol=1e-4), name
+        assert (gradient - chunked[name]).norm() <= 1e-5 * gradient.norm() + 1e-7, name
 
 
 def test_plain_accumulation_would_give_another_gradient() -> None:

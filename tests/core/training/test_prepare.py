@@ -12,9 +12,12 @@ import torch
 from crossmod.contracts.corpus import Column, Corpus
 from crossmod.contracts.processor import Processed
 from crossmod.errors import UserError
-from crossmod.testing.tiny import PointProcessor, TinyData
+from crossmod.testing.tiny import TinyData
 from crossmod.training import prepare as module
 from crossmod.training.prepare import prepare
+from crossmod.vectors.processor import VectorProcessor
+
+UNIT = VectorProcessor(np.zeros(2), np.ones(2))
 
 
 def _points(corpus: Corpus) -> Corpus:
@@ -30,7 +33,7 @@ def _points(corpus: Corpus) -> Corpus:
 
 def test_every_row_keeps_its_own_item() -> None:
     corpus = _points(TinyData(points=30).build())
-    prepared = prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=0)
+    prepared = prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0)
     rows = torch.tensor([5, 40, 12])
     batch = prepared.batch(rows)
     column = corpus.columns["point"]
@@ -42,10 +45,10 @@ def test_every_row_keeps_its_own_item() -> None:
 
 def test_a_rejected_item_takes_its_rows_along_and_nothing_else() -> None:
     corpus = _points(TinyData(points=30, broken=2).build())
-    prepared = prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=0.1)
+    prepared = prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0.1)
     assert [(entry.line, entry.reason) for entry in prepared.rejected] == [
-        (1, "a coordinate is not finite"),
-        (2, "a coordinate is not finite"),
+        (1, "a number is not finite"),
+        (2, "a number is not finite"),
     ]
     assert len(prepared.corpus) == len(corpus) - 4
     assert prepared.corpus.ids[0] == "point-2"
@@ -57,7 +60,7 @@ def test_a_rejected_item_takes_its_rows_along_and_nothing_else() -> None:
 def test_too_many_rejected_items_stop_the_run_with_the_first_line() -> None:
     corpus = _points(TinyData(points=30, broken=2).build())
     with pytest.raises(UserError, match=r"2 of 30 items cannot be used \(6.7%.*line 1 \(point\).*Mend the file"):
-        prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=0.01)
+        prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0.01)
 
 
 def test_rows_without_the_modality_stay_absent() -> None:
@@ -68,23 +71,23 @@ def test_rows_without_the_modality_stay_absent() -> None:
         np.arange(2),
         np.array(["train", "train"]),
     )
-    batch = prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=0).batch(torch.tensor([0, 1]))
+    batch = prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0).batch(torch.tensor([0, 1]))
     assert batch.present["point"].tolist() == [False, True]
     assert len(batch.inputs["point"]) == 1
 
 
 def test_a_corpus_without_the_modality_says_what_it_has() -> None:
     with pytest.raises(UserError, match="has no voice; it has point"):
-        prepare(_points(TinyData(points=5).build()), {"voice": PointProcessor()}, workers=0, max_rejected=0)
+        prepare(_points(TinyData(points=5).build()), {"voice": UNIT}, workers=0, max_rejected=0)
 
 
 def test_nothing_usable_says_so() -> None:
     corpus = _points(TinyData(points=3, broken=3).build())
     with pytest.raises(UserError, match="no usable row"):
-        prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=1)
+        prepare(corpus, {"point": UNIT}, workers=0, max_rejected=1)
 
 
-class KillsItsWorker(PointProcessor):
+class KillsItsWorker(VectorProcessor):
     """Stands for a worker that the system kills for want of memory."""
 
     def process(self, items: Sequence[Any]) -> Processed:
@@ -100,11 +103,11 @@ def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "SMALLEST_POOL", 1)
     monkeypatch.setattr(module, "CHUNK", 7)
     corpus = _points(TinyData(points=40, broken=3).build())
-    alone = prepare(corpus, {"point": PointProcessor()}, workers=0, max_rejected=0.2)
+    alone = prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0.2)
     seen: list[int] = []
     together = prepare(
         corpus,
-        {"point": PointProcessor()},
+        {"point": UNIT},
         workers=2,
         max_rejected=0.2,
         on_progress=lambda modality, done, total: seen.append(done),
@@ -123,14 +126,14 @@ def test_a_killed_worker_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -
         prepare(_points(TinyData(points=5).build()), {"point": processor}, workers=1, max_rejected=0)
 
 
-def _importable(kind: type[PointProcessor], monkeypatch: pytest.MonkeyPatch) -> PointProcessor:
+def _importable(kind: type[VectorProcessor], monkeypatch: pytest.MonkeyPatch) -> VectorProcessor:
     import inspect
     import sys
     import tempfile
     from pathlib import Path
 
     folder = Path(tempfile.mkdtemp())
-    source = "import os, signal\nfrom crossmod.testing.tiny import PointProcessor\n\n" + inspect.getsource(kind)
+    source = "import os, signal\nfrom crossmod.vectors.processor import VectorProcessor\n\n" + inspect.getsource(kind)
     source = (
         source.replace("Sequence[Any]", "object").replace("Mapping[str, Any]", "object").replace("-> Processed", "")
     )
@@ -139,4 +142,4 @@ def _importable(kind: type[PointProcessor], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *sys.path]))
     import killing_processor
 
-    return killing_processor.KillsItsWorker()
+    return killing_processor.KillsItsWorker(np.zeros(2), np.ones(2))

@@ -66,16 +66,13 @@ class Batch:
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
             inputs = {
-                name: self.inputs[name].take(offsets[name][rows][mask[rows]])
-                for name, mask in self.present.items()
+                name: self.inputs[name].take(offsets[name][rows][mask[rows]]) for name, mask in self.present.items()
             }
             present = {name: mask[rows] for name, mask in self.present.items()}
             parts.append(Batch(inputs, present, self.group[rows], self.sample[rows]))
         return parts
 
-    def common(
-        self, a: str, b: str
-    ) -> tuple[Int64[Tensor, "pairs"], Int64[Tensor, "pairs"], Int64[Tensor, "pairs"]]:
+    def common(self, a: str, b: str) -> tuple[Int64[Tensor, "pairs"], Int64[Tensor, "pairs"], Int64[Tensor, "pairs"]]:
         """Positions among the inputs of `a` and of `b` of the rows that have both, and those rows' groups."""
         both = self.present[a] & self.present[b]
         position_a = (torch.cumsum(self.present[a], 0) - 1)[both]

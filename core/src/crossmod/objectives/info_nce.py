@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from crossmod_kernels import infonce, infonce_distributed
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from crossmod.distributed.world import world_size
 from crossmod.state.logit_scale import LogitScale
+from crossmod_kernels import infonce, infonce_distributed
 
 
 class PairTerms(NamedTuple):

@@ -41,9 +41,7 @@ class Mixture(nn.Module):
         """Names of the objectives that couple a batch, or of those that do not."""
         return [name for name in self.objectives if self._get(name).couples_batch == couples_batch]
 
-    def forward(
-        self, forwards: Forwards, batch: Batch, step: int, names: list[str] | None = None
-    ) -> Outcome | None:
+    def forward(self, forwards: Forwards, batch: Batch, step: int, names: list[str] | None = None) -> Outcome | None:
         """The weighted sum of the named objectives (all of them by default); None when there is none."""
         total: Tensor | None = None
         terms: dict[str, Tensor] = {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from crossmod_kernels import sigmoid_pairs, sigmoid_pairs_distributed
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from crossmod.distributed.world import world_size
 from crossmod.objectives.info_nce import PairTerms
 from crossmod.state.logit_scale import LogitScale
+from crossmod_kernels import sigmoid_pairs, sigmoid_pairs_distributed
 
 
 class SigmoidPairLoss(nn.Module):

@@ -58,6 +58,11 @@ class RunFolder:
             raise UserError(f"{path} is not a run folder (it has no recipe.yaml); look for one with `ls runs`.")
         return cls(path)
 
+    def discard_if_empty(self) -> None:
+        """Remove the folder of a run that failed before it wrote anything."""
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
     @property
     def recipe(self) -> Path:
         """The resolved recipe; `crossmod train DOMAIN --config` on it gives the same numbers."""

@@ -1,27 +1,21 @@
 """A whole domain in one file: points of the unit square and sentences about where they lie.
 
-Core is tested on it, and it shows the least that a domain consists of. Torch is imported where it is used.
+Core is tested on it, and it shows the least that a domain consists of (torch-free).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from crossmod.contracts.corpus import Column, Corpus, Label
-from crossmod.contracts.processor import Processed, Processor
 from crossmod.domain import Domain
-from crossmod.errors import UserError
 from crossmod.recipe import DataSettings, Recipe, TowerSettings, TowersSettings
-
-if TYPE_CHECKING:
-    from crossmod.contracts.batch import Inputs
-    from crossmod.contracts.tower import Tower
+from crossmod.vectors.settings import VectorEncoder
 
 ACROSS = ("far left", "left", "right", "far right")
 UPWARDS = ("bottom", "lower half", "upper half", "top")
@@ -80,60 +74,6 @@ class TinyData(DataSettings):
         )
 
 
-class PointProcessor(Processor):
-    """Checks and packs coordinates."""
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """Unit square, two coordinates."""
-        return {"kind": "point", "dimensions": 2}
-
-    def process(self, items: Sequence[Any]) -> Processed:
-        """Reject points that are not finite."""
-        values = np.array(items, dtype=np.float32).reshape(len(items), 2)
-        fine = np.isfinite(values).all(1)
-        refused = [(int(place), "a coordinate is not finite") for place in np.flatnonzero(~fine)]
-        return Processed({"values": values[fine]}, np.flatnonzero(fine).astype(np.int64), refused)
-
-    def inputs(self, parts: Sequence[Processed]) -> Inputs:
-        """Stack the coordinates."""
-        import torch
-
-        from crossmod.testing.tiny_tower import PointInputs
-
-        return PointInputs(torch.from_numpy(np.concatenate([part.arrays["values"] for part in parts])))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PointEncoder(TowerSettings):
-    """A perceptron on coordinates.
-
-    Args:
-        width: Hidden and output width.
-        dropout: Dropout between the layers.
-    """
-
-    width: int = 32
-    dropout: float = 0.0
-
-    def fit_processor(self, items: Sequence[Any]) -> Processor:
-        """Nothing to learn."""
-        return PointProcessor()
-
-    def load_processor(self, spec: Mapping[str, Any], files: Mapping[str, bytes]) -> Processor:
-        """Only the one kind of points is known."""
-        processor = PointProcessor()
-        if dict(spec) != dict(processor.spec):
-            raise UserError(f"these points have the spec {dict(spec)}, not {dict(processor.spec)}; use its own recipe.")
-        return processor
-
-    def build(self, processor: Processor) -> Tower:
-        """Make the tower."""
-        from crossmod.testing.tiny_tower import PointTower
-
-        return PointTower(self.width, self.dropout, processor)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TinyTowers(TowersSettings):
     """Points and text.
@@ -143,7 +83,7 @@ class TinyTowers(TowersSettings):
         text: The encoder of sentences.
     """
 
-    point: TowerSettings = field(default_factory=PointEncoder)
+    point: TowerSettings = field(default_factory=VectorEncoder)
     text: TowerSettings
 
 

@@ -12,17 +12,17 @@ from crossmod.runs.model_folder import load_weights, save_model
 from crossmod.training.assemble import Parts
 from crossmod.training.display import Display
 from crossmod.training.fit import Fit
-from crossmod_report import RunRecord, read_metrics, run_report, text_table, write_page
+from crossmod_report import RunRecord, Table, read_metrics, run_report, text_table, write_page
 
 
-def finish(domain: Domain, recipe: Recipe, folder: RunFolder, parts: Parts, fit: Fit, display: Display) -> None:
+def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display: Display) -> None:
     """Evaluate and export the best weights, write card and report, show the table.
 
     The weights are those of the best validation score where a run validated, else the last ones; an averaged model
     counts as its average. The test split is read here, once, and decides nothing.
     """
-    step = _final_weights(folder, parts, fit)
-    model, prepared = parts.model, parts.prepared
+    step = _final_weights(folder, fit)
+    model, prepared = fit.parts.model, fit.parts.prepared
     split = "test" if len(prepared.corpus.rows("test")) else "validation"
     display.say(f"evaluating the {split} split")
     directions = retrieve(model, prepared, split=split)
@@ -37,7 +37,7 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, parts: Parts, fit:
     environment = folder.read_environment()
     card = model_card(domain, recipe, model, prepared, environment, [table], step)
     save_model(folder.model, model, domain, recipe, card, {"step": step, "scores": scores})
-    _write_report(domain, recipe, folder, parts, directions, table, split)
+    _write_report(domain, recipe, folder, fit.parts, directions, table, split)
     for sentence in data_warnings(prepared):
         display.say(f"note: {sentence}")
     display.say("")
@@ -47,14 +47,14 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, parts: Parts, fit:
     display.say(f"run folder  {folder.path}")
 
 
-def _final_weights(folder: RunFolder, parts: Parts, fit: Fit) -> int:
+def _final_weights(folder: RunFolder, fit: Fit) -> int:
     """Put the weights that are evaluated and exported into the model; returns the step they are of."""
     checkpoint = folder.best()
     if checkpoint is None:
         checkpoint = fit.checkpoint()
     weights = {**checkpoint.part("model"), **checkpoint.part("average")}
-    load_weights(parts.model, weights, str(folder.path))
-    parts.model.to("cpu").eval()
+    load_weights(fit.parts.model, weights, str(folder.path))
+    fit.parts.model.to("cpu").eval()
     return checkpoint.step
 
 
@@ -64,7 +64,7 @@ def _write_report(
     folder: RunFolder,
     parts: Parts,
     directions: list[Direction],
-    table: object,
+    table: Table,
     split: str,
 ) -> None:
     prepared = parts.prepared
@@ -84,7 +84,7 @@ def _write_report(
         status="complete",
         environment=environment,
         metrics=read_metrics(folder.metrics),
-        results=[table],  # type: ignore[list-item]
+        results=[table],
         sheets=sheets,
         warnings=data_warnings(prepared),
         usage={

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -19,6 +21,7 @@ from crossmod.recipe import Recipe
 from crossmod.runs.checkpoint import Checkpoint
 from crossmod.runs.folder import RunFolder
 from crossmod.runs.metrics_log import MetricsLog
+from crossmod.runs.processor_folder import require_same_specs
 from crossmod.training.assemble import Parts
 from crossmod.training.display import Display
 from crossmod.training.interrupt import Interrupt
@@ -26,6 +29,23 @@ from crossmod.training.loader import StepBatches, step_loader
 from crossmod.training.module import TrainingModule
 from crossmod.training.order import BatchOrder
 from crossmod.training.run_state import pack, unpack
+
+
+@contextmanager
+def quiet_trainer() -> Iterator[None]:
+    """Inside, Lightning neither announces itself nor warns of what a recipe decided on purpose."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # How many processes collate is the recipe's decision.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # Lightning 2.6 still asks torch's trees in the old way.
+            warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 class Fit:
@@ -68,6 +88,7 @@ class Fit:
     def restore(self) -> None:
         """Put the newest checkpoint's state in place; steps that were logged after it are dropped from the log."""
         checkpoint = self.folder.newest()
+        require_same_specs(self.parts.model.processors, checkpoint.facts["specs"], str(self.folder.path))
         unpack(
             checkpoint,
             self.parts.model,
@@ -85,7 +106,18 @@ class Fit:
     def run(self) -> None:
         """Take the remaining steps; afterwards the newest checkpoint is that of the last step taken."""
         settings = self.recipe.run
-        trainer = Trainer(
+        if settings.compile:
+            for tower in self.parts.model.towers.values():
+                tower.compile()
+        if self.module.step < settings.steps and self.interrupt.requested is None:
+            with quiet_trainer():
+                self._trainer().fit(self.module)
+        if is_main():
+            self.save()
+
+    def _trainer(self) -> Trainer:
+        settings = self.recipe.run
+        return Trainer(
             max_epochs=1,
             accelerator=settings.accelerator,
             devices=settings.devices,
@@ -97,16 +129,6 @@ class Fit:
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        if settings.compile:
-            for tower in self.parts.model.towers.values():
-                tower.compile()
-        if self.module.step < settings.steps and self.interrupt.requested is None:
-            with warnings.catch_warnings():
-                # How many processes collate is the recipe's decision, not the trainer's.
-                warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-                trainer.fit(self.module)
-        if is_main():
-            self.save()
 
     def _loader(self) -> DataLoader[Batch]:
         batches = StepBatches(
@@ -145,8 +167,8 @@ class Fit:
         module = self.module
         values = {name: float(value) for name, value in terms.items()}
         values["gradient_norm"] = float(module.gradient_norm)
-        values["rate"] = module.schedule.rate(module.step - 1)
-        values["step_seconds"], values["wait_seconds"] = module.seconds["step"], module.seconds["wait"]
+        values["learning_rate"] = module.schedule.rate(module.step - 1)
+        values.update(module.clock.read(self.recipe.run.batch_size))
         self.log.write(module.step, "train", values)
         shown = {"loss": values["loss"], **({"best MRR": self.best[0]} if self.best else {})}
         self.display.advance("training", module.step, self.recipe.run.steps, shown)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -20,6 +19,7 @@ from crossmod.objectives.mixture import Mixture
 from crossmod.recipe import Recipe
 from crossmod.state.weight_average import WeightAverage
 from crossmod.training.backward import backward
+from crossmod.training.clock import StepClock
 from crossmod.training.optimiser import build_optimiser
 from crossmod.training.order import mix_seed
 
@@ -39,7 +39,7 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
 
     Attributes:
         step: Optimiser steps taken so far; the run's own count, which a resumed run starts from.
-        seconds: Seconds spent in steps and waiting for data, by name, since the start of this process.
+        clock: How the time since the last reading was spent.
     """
 
     def __init__(
@@ -57,9 +57,8 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         self.recipe = recipe
         self._loader, self._on_start, self._after_step = loader, on_start, after_step
         self.step = 0
-        self.seconds = {"step": 0.0, "wait": 0.0}
+        self.clock = StepClock()
         self.gradient_norm = torch.zeros(())
-        self._ended = 0.0
         self.optimiser, self.schedule = build_optimiser(recipe.optimiser, (model, mixture), recipe.run.steps)
         self.average = WeightAverage(model, recipe.optimiser.average)
         self._trainable = [p for p in (*model.parameters(), *mixture.parameters()) if p.requires_grad]
@@ -77,17 +76,15 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         return self._loader()
 
     def on_train_start(self) -> None:
-        """Start the clock that tells waiting from working."""
+        """Take over the signals and start the clock."""
         self._on_start()
-        self._ended = time.perf_counter()
+        self.clock.resume()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Take one step."""
-        started = time.perf_counter()
-        self.seconds["wait"] += started - self._ended
-        rank = self.global_rank
+        self.clock.begin()
         # All randomness of a step follows from seed, step and process: an interrupted run needs no generator state.
-        torch.manual_seed(mix_seed(self.recipe.seed, self.step + 1, rank))
+        torch.manual_seed(mix_seed(self.recipe.seed, self.step + 1, self.global_rank))
         self.optimiser.zero_grad(set_to_none=True)
         with self._without_sync():
             terms = backward(self.model, self.mixture, batch, self.step, self.recipe.run.chunk_size)
@@ -99,10 +96,9 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         self.mixture.after_step()
         self.average.update(self.step)
         self.step += 1
-        self._ended = time.perf_counter()
-        self.seconds["step"] += self._ended - started
+        self.clock.end()
         self._after_step(terms)
-        self._ended = time.perf_counter()
+        self.clock.resume()
 
     def _without_sync(self) -> AbstractContextManager[Any]:
         """Keep Lightning's wrapper from averaging gradients during backward; `average_gradients` does it once."""

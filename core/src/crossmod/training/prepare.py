@@ -25,6 +25,20 @@ CHUNK = 512
 SMALLEST_POOL = 4096
 """Below so many items the start of worker processes costs more than it saves."""
 
+
+class TooManyRejectedError(UserError):
+    """More items were rejected than a run accepts.
+
+    Args:
+        message: The sentence.
+        rejected: All of them, for the rejects file.
+    """
+
+    def __init__(self, message: str, rejected: Sequence[Rejected]) -> None:
+        super().__init__(message)
+        self.rejected = rejected
+
+
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -154,10 +168,11 @@ def _refuse_too_many(rejected: Sequence[Rejected], items: int, largest: float) -
     share = len(rejected) / max(1, items)
     if share > largest:
         first = rejected[0]
-        raise UserError(
+        raise TooManyRejectedError(
             f"{len(rejected)} of {items} items cannot be used ({share:.1%}, more than --data.max_rejected "
             f"{largest:g}); the first is line {first.line} ({first.modality}): {first.reason}. "
-            "Mend the file or raise --data.max_rejected."
+            "Mend the file or raise --data.max_rejected.",
+            rejected,
         )
 
 

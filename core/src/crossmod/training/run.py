@@ -16,13 +16,14 @@ from crossmod.recipe import Recipe
 from crossmod.runs.atomic import write_folder, write_text
 from crossmod.runs.environment import environment
 from crossmod.runs.folder import RunFolder
-from crossmod.runs.processor_folder import require_same_specs, save_processors
+from crossmod.runs.processor_folder import save_processors
 from crossmod.runs.space import require_space
-from crossmod.training.assemble import Parts, assemble
+from crossmod.training.assemble import assemble
 from crossmod.training.display import Display
 from crossmod.training.finish import finish
 from crossmod.training.fit import Fit
 from crossmod.training.interrupt import Interrupt
+from crossmod.training.prepare import TooManyRejectedError
 
 FOLDER_VARIABLE = "CROSSMOD_RUN_FOLDER"
 """Tells the further processes of one machine which folder the first one made."""
@@ -45,27 +46,21 @@ def train(domain: Domain, recipe: Recipe, *, resume: Path | None = None, command
     """
     if recipe.run.threads:
         torch.set_num_threads(recipe.run.threads)
-    main = is_main()
     folder = _folder(domain, recipe, resume)
-    with Display.for_main(main) as display, Interrupt() as interrupt:
+    with Display.for_main(is_main()) as display, Interrupt() as interrupt:
         display.say(f"run folder {folder.path}")
-        parts = _assemble(domain, recipe, folder, resume, display, main)
-        if main:
-            _record(domain, recipe, folder, parts, resume, command)
-        fit = Fit(domain, recipe, folder, parts, display, interrupt)
-        if resume is not None:
-            fit.restore()
-        require_space(folder.path, parts, recipe.run.keep)
+        fit = _get_ready(domain, recipe, folder, resume, display, interrupt)
+        if is_main() and resume is None:
+            _record(domain, recipe, folder, fit, command)
         fit.run()
         if interrupt.requested is not None:
-            if main:
-                display.say(
-                    f"stopped by {interrupt.requested.name} after step {fit.module.step}; "
-                    f"go on with `crossmod train {domain.name} --resume {folder.path}`"
-                )
+            display.say(
+                f"stopped by {interrupt.requested.name} after step {fit.module.step}; "
+                f"go on with `crossmod train {domain.name} --resume {folder.path}`"
+            )
             return 128 + interrupt.requested.value
         if is_main():
-            finish(domain, recipe, folder, parts, fit, display)
+            finish(domain, recipe, folder, fit, display)
     if world_size() > 1:
         torch.distributed.barrier()
     return 0
@@ -86,18 +81,28 @@ def _folder(domain: Domain, recipe: Recipe, resume: Path | None) -> RunFolder:
     return folder
 
 
-def _assemble(
-    domain: Domain, recipe: Recipe, folder: RunFolder, resume: Path | None, display: Display, main: bool
-) -> Parts:
-    if resume is not None:
-        _require_same_recipe(domain, recipe, folder)
-        processors = folder.processors
-        return assemble(recipe, processors=processors, on_progress=display.reading)
-    parts = assemble(recipe, on_progress=display.reading)
-    if main:
-        fitted = parts.model.processors
-        write_folder(folder.processors, lambda place: save_processors(place, fitted))
-    return parts
+def _get_ready(
+    domain: Domain, recipe: Recipe, folder: RunFolder, resume: Path | None, display: Display, interrupt: Interrupt
+) -> Fit:
+    """Everything up to the first step; what fails here leaves no folder, but the list of rejected items if any."""
+    try:
+        if resume is not None:
+            _require_same_recipe(domain, recipe, folder)
+        processors = folder.processors if resume is not None else None
+        parts = assemble(recipe, processors=processors, on_progress=display.reading)
+        fit = Fit(domain, recipe, folder, parts, display, interrupt)
+        if resume is not None:
+            fit.restore()
+        require_space(folder.path, parts, recipe.run.keep)
+    except TooManyRejectedError as error:
+        if is_main():
+            folder.write_rejected(error.rejected)
+        raise UserError(f"{error} All of them are listed in {folder.path / 'rejects.tsv'}.") from None
+    except BaseException:
+        if is_main():
+            folder.discard_if_empty()
+        raise
+    return fit
 
 
 def _require_same_recipe(domain: Domain, recipe: Recipe, folder: RunFolder) -> None:
@@ -117,12 +122,10 @@ def _require_same_recipe(domain: Domain, recipe: Recipe, folder: RunFolder) -> N
             )
 
 
-def _record(
-    domain: Domain, recipe: Recipe, folder: RunFolder, parts: Parts, resume: Path | None, command: Sequence[str]
-) -> None:
-    if resume is None:
-        write_text(folder.recipe, dump_recipe(recipe))
-        folder.write_rejected(parts.prepared.rejected)
-        folder.write_environment(environment(domain, command))
-    else:
-        require_same_specs(parts.model.processors, folder.newest().facts["specs"], str(folder.path))
+def _record(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, command: Sequence[str]) -> None:
+    """Write what the run is, before its first step."""
+    fitted = fit.parts.model.processors
+    write_folder(folder.processors, lambda place: save_processors(place, fitted))
+    write_text(folder.recipe, dump_recipe(recipe))
+    folder.write_rejected(fit.parts.prepared.rejected)
+    folder.write_environment(environment(domain, command))

@@ -1,0 +1,1 @@
+"""Fixed-length vectors as a modality: sensor readings, descriptors, embeddings of another model."""
