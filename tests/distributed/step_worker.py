@@ -1,0 +1,59 @@
+"""One process of a distributed step: `step_worker.py RANK WORLD RENDEZVOUS OUTPUT OBJECTIVE CHUNK`."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+
+from crossmod.cli.recipes import parse_recipe
+from crossmod.distributed.gather import gather_with_gradient
+from crossmod.distributed.gradients import average_gradients
+from crossmod.testing.tiny import domain
+from crossmod.training.assemble import assemble
+from crossmod.training.backward import backward
+
+BATCH = 24
+
+
+def step(rank: int, world: int, objective: str, chunk: int) -> dict[str, torch.Tensor]:
+    """The averaged gradients of this process's rows of one global batch, and its loss."""
+    bias = ["--objectives.contrast.bias=-2.0"] if objective == "SigLIP" else []
+    words = [f"--objectives={{contrast: {{class_path: {objective}, init_args: {{a: point, b: text}}}}}}", *bias]
+    parts = assemble(parse_recipe(domain, words))
+    parts.model.eval()
+    rows = torch.arange(BATCH)[rank::world]
+    terms = backward(parts.model, parts.mixture, parts.prepared.batch(rows), step=0, chunk_size=chunk)
+    parameters = [*parts.model.parameters(), *parts.mixture.parameters()]
+    average_gradients(parameters)
+    named = [*parts.model.named_parameters(), *parts.mixture.named_parameters()]
+    return {"loss": terms["loss"], **{name: p.grad for name, p in named if p.grad is not None}}
+
+
+def gathered(rank: int, world: int) -> dict[str, torch.Tensor]:
+    """Gradient of a function of all rows, taken through the gather and averaged."""
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.randn(BATCH, 5, generator=generator, dtype=torch.float64)
+    weight = torch.randn(5, 5, generator=generator, dtype=torch.float64).requires_grad_()
+    local = rows[rank::world] @ weight
+    everyone = gather_with_gradient(local)
+    loss = (local @ everyone.T).tanh().sum() / len(local)
+    loss.backward()
+    assert weight.grad is not None
+    if world > 1:
+        dist.all_reduce(weight.grad)
+        weight.grad /= world
+    return {"weight": weight.grad}
+
+
+if __name__ == "__main__":
+    rank, world = int(sys.argv[1]), int(sys.argv[2])
+    torch.set_num_threads(1)
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{sys.argv[3]}", rank=rank, world_size=world)
+    found = gathered(rank, world) if sys.argv[5] == "gather" else step(rank, world, sys.argv[5], int(sys.argv[6]))
+    save_file({name: value.contiguous() for name, value in found.items()}, f"{sys.argv[4]}-{rank}")
+    if world > 1:
+        dist.destroy_process_group()
