@@ -52,6 +52,11 @@ class Direction:
     random: RetrievalMetrics
     ranks: Float[Tensor, "queries"]
 
+    def scores(self) -> dict[str, float]:
+        """What the model scores, by name; the sizes of the question are left to the table."""
+        named = self.metrics.as_dict()
+        return {key: value for key, value in named.items() if key not in ("queries", "candidates")}
+
     @property
     def name(self) -> str:
         """`query -> candidate`, as tables show it."""

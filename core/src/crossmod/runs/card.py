@@ -41,8 +41,7 @@ def model_card(
         f"Corpus {corpus.name}: {len(corpus):,} rows, {len(set(corpus.group.tolist())):,} groups; "
         + ", ".join(f"{name} {count:,}" for name, count in sorted(splits.items()))
         + ".",
-        *[f"- {name}: {value}" for name, value in corpus.facts.items()],
-        *[f"- {sentence}" for sentence in data_warnings(prepared)],
+        "\n".join([*_bullets(corpus.facts), *[f"- {sentence}" for sentence in data_warnings(prepared)]]),
         "## Towers",
         "\n".join(["| modality | tower | width | parameters |", "|---|---|---|---|", *towers]),
         "## Use",
@@ -55,9 +54,20 @@ def model_card(
         "The scores above hold for this corpus and this split; a model learns the wording and the kinds of items it "
         "was shown. Evaluate it on data of your own before you rely on it: `crossmod evaluate RUN --data ...`.",
         "## Environment",
-        "\n".join(f"- {name}: {value}" for name, value in environment.items()),
+        "\n".join(_bullets(environment)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _bullets(facts: Mapping[str, Any]) -> list[str]:
+    """One line a fact; a mapping has its entries on lines below it."""
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            lines += [f"- {name}:", *[f"  - {key}: {entry}" for key, entry in value.items()]]
+        else:
+            lines.append(f"- {name}: {value}")
+    return lines
 
 
 def data_warnings(prepared: Prepared) -> list[str]:

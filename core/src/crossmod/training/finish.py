@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossmod.domain import Domain
 from crossmod.evaluation.retrieval import Direction, retrieval_table, retrieve
 from crossmod.evaluation.sheet import sheet
@@ -12,7 +14,7 @@ from crossmod.runs.model_folder import load_weights, save_model
 from crossmod.training.assemble import Parts
 from crossmod.training.display import Display
 from crossmod.training.fit import Fit
-from crossmod_report import RunRecord, Table, read_metrics, run_report, text_table, write_page
+from crossmod_report import RunRecord, Table, rank_histogram, read_metrics, run_report, text_table, write_page
 
 
 def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display: Display) -> None:
@@ -31,7 +33,7 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
         f"retrieval, {split} split of {prepared.corpus.name}",
         "Candidates are the items of the same split; every item of a query's group is right; ties take the mean rank.",
     )
-    scores = {direction.name: direction.metrics.as_dict() for direction in directions}
+    scores = {direction.name: direction.scores() for direction in directions}
     flat = {f"{name} {key}": value for name, values in scores.items() for key, value in values.items()}
     fit.log.write(step, split, flat)
     environment = folder.read_environment()
@@ -73,7 +75,7 @@ def _write_report(
         for direction in directions
         if (found := sheet(domain, parts.model, prepared, direction.query, direction.candidate, split=split))
     ]
-    environment = folder.read_environment()
+    environment, logged = folder.read_environment(), read_metrics(folder.metrics)
     record = RunRecord(
         name=folder.path.name,
         domain=domain.name,
@@ -83,8 +85,14 @@ def _write_report(
         recipe=folder.recipe.read_text(encoding="utf-8"),
         status="complete",
         environment=environment,
-        metrics=read_metrics(folder.metrics),
+        metrics=replace(logged, rows=[row for row in logged.rows if row.get("split") != split]),
         results=[table],
+        figures=[
+            rank_histogram(
+                direction.ranks.tolist(), direction.metrics.candidates, title=f"ranks, {direction.name}, {split} split"
+            )
+            for direction in directions
+        ],
         sheets=sheets,
         warnings=data_warnings(prepared),
         usage={

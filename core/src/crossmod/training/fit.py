@@ -180,7 +180,9 @@ class Fit:
                 directions = retrieve(self.parts.model, self.parts.prepared, split="validation")
             if directions:
                 scores = [direction.metrics.mean_reciprocal_rank for direction in directions]
-                values = {f"{d.name} {key}": v for d in directions for key, v in d.metrics.as_dict().items()}
+                values = {
+                    f"{direction.name} {key}": v for direction in directions for key, v in direction.scores().items()
+                }
                 score = sum(scores) / len(scores)
                 self.log.write(self.module.step, "validation", {"mrr": score, **values})
                 if self.best is None or score > self.best[0]:
