@@ -100,8 +100,8 @@ class KillsItsWorker(VectorProcessor):
 
 
 def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SMALLEST_POOL", 1)
     monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(VectorProcessor, "smallest_for_workers", 1)
     corpus = _points(TinyData(points=40, broken=3).build())
     alone = prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0.2)
     seen: list[int] = []
@@ -120,7 +120,8 @@ def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_killed_worker_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     # The class has to be importable in the worker: it is found through a module that lives on the path.
-    monkeypatch.setattr(module, "SMALLEST_POOL", 1)
+    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(VectorProcessor, "smallest_for_workers", 1)
     processor = _importable(KillsItsWorker, monkeypatch)
     with pytest.raises(UserError, match=r"was killed.*--data.workers 0"):
         prepare(_points(TinyData(points=5).build()), {"point": processor}, workers=1, max_rejected=0)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,12 +15,10 @@ from crossmod.contracts.batch import Batch, Inputs
 from crossmod.contracts.corpus import Column, Corpus, Rejected
 from crossmod.contracts.processor import Processed, Processor
 from crossmod.errors import UserError
+from crossmod.workers import map_chunks
 
 CHUNK = 512
 """Items a worker processes at a time: large enough to amortise the hand-over, small enough for a live count."""
-
-SMALLEST_POOL = 4096
-"""Below so many items the start of worker processes costs more than it saves."""
 
 
 class TooManyRejectedError(UserError):
@@ -120,30 +115,19 @@ def prepare(
 def _process(
     processor: Processor, modality: str, items: Sequence[Any], workers: int, on_progress: OnProgress
 ) -> list[Processed]:
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    if not workers or len(items) < SMALLEST_POOL:
-        parts = []
-        for number, chunk in enumerate(chunks):
-            parts.append(processor.process(chunk))
-            on_progress(modality, min((number + 1) * CHUNK, len(items)), len(items))
-        return parts or [processor.process([])]
-    # spawn, not fork: torch's threads are already running here, and a forked child may inherit a held lock.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
-    try:
-        futures: list[Future[Processed]] = [pool.submit(processor.process, chunk) for chunk in chunks]
-        parts = []
-        for future in futures:
-            parts.append(future.result())
-            on_progress(modality, min(len(parts) * CHUNK, len(items)), len(items))
-        return parts
-    except BrokenProcessPool:
-        raise UserError(
-            f"a worker process that was reading {modality} items was killed, most often for want of memory; "
-            "run again with --data.workers 0, which reads in one process."
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    parts = []
+    results = map_chunks(
+        processor.process,
+        items,
+        chunk=CHUNK,
+        workers=workers,
+        smallest=processor.smallest_for_workers,
+        what=f"{modality} items",
+    )
+    for part in results:
+        parts.append(part)
+        on_progress(modality, min(len(parts) * CHUNK, len(items)), len(items))
+    return parts or [processor.process([])]
 
 
 def _accepted(parts: Sequence[Processed], items: int) -> tuple[np.ndarray[Any, Any], list[tuple[int, str]]]:
