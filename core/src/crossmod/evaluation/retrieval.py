@@ -82,6 +82,7 @@ def retrieve(
     candidates: str = "split",
     ties: Literal["mean", "pessimistic", "optimistic"] = "mean",
     recalls: tuple[int, ...] = RECALLS,
+    query: str = "",
 ) -> list[Direction]:
     """Rank the items of every modality for the items of every other.
 
@@ -95,6 +96,7 @@ def retrieve(
         candidates: "split" or "all".
         ties: See `crossmod_metrics.ranks`.
         recalls: The k of recall at k.
+        query: The only modality that asks; empty lets every one ask.
 
     Returns:
         One entry a direction; empty when the split has no pair.
@@ -103,14 +105,16 @@ def retrieve(
     pool = rows if candidates == "split" else torch.arange(len(prepared.corpus))
     vectors = {modality: _Vectors(model, prepared, modality) for modality in model.modalities}
     directions = []
-    for query, candidate in permutations(model.modalities, 2):
-        both = (prepared.item[query][rows] >= 0) & (prepared.item[candidate][rows] >= 0)
+    for asker, candidate in permutations(model.modalities, 2):
+        if query and asker != query:
+            continue
+        both = (prepared.item[asker][rows] >= 0) & (prepared.item[candidate][rows] >= 0)
         if not bool(both.any()):
             continue
-        asking = gallery(prepared, query, rows[both])
+        asking = gallery(prepared, asker, rows[both])
         ranked = gallery(prepared, candidate, pool)
         found = ranks(
-            vectors[query].of(asking.item),
+            vectors[asker].of(asking.item),
             vectors[candidate].of(ranked.item),
             asking.group,
             ranked.group,
@@ -119,7 +123,7 @@ def retrieve(
         size = len(ranked.item)
         ks = tuple(k for k in recalls if k <= size) or (1,)
         random = chance(size, _positives(asking.group, ranked.group), ks)
-        directions.append(Direction(query, candidate, retrieval_metrics(found, size, ks), random, found))
+        directions.append(Direction(asker, candidate, retrieval_metrics(found, size, ks), random, found))
     return directions
 
 
@@ -184,6 +188,8 @@ def evaluate(context: EvaluationContext, settings: RetrievalSettings) -> list[Ta
         split=settings.split,
         candidates=settings.candidates,
         ties=settings.ties,
+        recalls=settings.recalls,
+        query=settings.query,
     )
     pool = f"the items of {settings.split}" if settings.candidates == "split" else "all items of the corpus"
     title = f"retrieval, {settings.split} split of {context.prepared.corpus.name}"

@@ -18,11 +18,15 @@ class RetrievalSettings(Settings):
         candidates: "split" ranks the items of the same split; "all" ranks every item of the corpus.
         ties: Rank of a query whose positive ties with negatives: their mean (a constant model scores as chance),
             the worst, or the best.
+        query: The modality that asks; empty lets every modality ask.
+        recalls: The k of recall at k (Hits@k in Text2Mol).
     """
 
     split: Literal["train", "validation", "test"] = "test"
     candidates: Literal["split", "all"] = "split"
     ties: Literal["mean", "pessimistic", "optimistic"] = "mean"
+    query: str = ""
+    recalls: tuple[int, ...] = (1, 5, 10)
 
     def build(self) -> RetrievalSettings:
         """Options describe no part of their own; they are read as they are."""

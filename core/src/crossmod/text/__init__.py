@@ -1,0 +1,1 @@
+"""Text, the modality that every domain pairs with: processors and towers."""
