@@ -1,0 +1,1 @@
+"""The molecule towers, and the settings that describe them."""
