@@ -36,3 +36,15 @@ def test_take_gathers_rows() -> None:
     assert isinstance(inputs, Inputs)
     assert torch.equal(inputs.take(index).dense(), inputs.dense()[index])
     assert len(inputs.take(index[:0])) == 0
+
+
+def test_atom_pairs_follow_the_morgan_bits_and_tell_chain_lengths_apart() -> None:
+    processor = FingerprintProcessor(2, 256, False, atom_pairs=128)
+    inputs = processor(["CCCCCCCCCCCC", "CCCCCCCCCCCCCC"])
+    dense = inputs.dense()
+    assert dense.shape == (2, 384) and inputs.size == 384
+    morgan = FingerprintProcessor(2, 256, False)(["CCCCCCCCCCCC", "CCCCCCCCCCCCCC"]).dense()
+    assert torch.equal(dense[:, :256], morgan)
+    # Both chains consist of the same Morgan environments; only the pairs know how far the ends are apart.
+    assert torch.equal(morgan[0] > 0, morgan[1] > 0)
+    assert not torch.equal(dense[0, 256:] > 0, dense[1, 256:] > 0)

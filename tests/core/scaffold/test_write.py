@@ -73,10 +73,10 @@ def test_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert f"crossmod train --domain {tmp_path / 'crossmod-x1'}" in capsys.readouterr().out
 
 
-def test_trains_from_its_folder(plugin: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
+def test_trains_from_its_folder(tmp_path: Path) -> None:
+    plugin, run = write_domain("sonar-text", tmp_path), tmp_path / "run"
     _succeeded(_run("crossmod", "train", "--domain", str(plugin), *QUICK, f"--run.folder={run}", folder=tmp_path))
-    assert json.loads((run / "model" / "spec.json").read_text())["domain"] == plugin.name.removeprefix("crossmod-")
+    assert json.loads((run / "model" / "spec.json").read_text())["domain"] == "sonar-text"
     assert (run / "report.html").is_file()
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -39,7 +38,7 @@ __all__ = [
     "recipe_parser",
 ]
 
-CORE_SETTINGS = ("crossmod.text.settings", "crossmod.objectives.settings")
+CORE_SETTINGS = ("crossmod.text.settings", "crossmod.vectors.settings", "crossmod.objectives.settings")
 """Core's modules whose classes a recipe may name short."""
 
 S = TypeVar("S", bound=Settings)
@@ -152,6 +151,4 @@ def _settle_annotations(kind: type) -> None:
 
 def _import_core_settings() -> None:
     for name in CORE_SETTINGS:
-        package = name.rpartition(".")[0]
-        if importlib.util.find_spec(package) is not None and importlib.util.find_spec(name) is not None:
-            importlib.import_module(name)
+        importlib.import_module(name)

@@ -32,13 +32,13 @@ class Tokens(NamedTuple):
     """A tower's tokens before its first block, for masked objectives.
 
     Shape:
-        values: [batch, length, width]; embedded tokens, positions not yet added.
+        values: [batch, length, inner width]; embedded tokens, positions not yet added; the width is the tower's own.
         targets: [batch, length]; the discrete token to reconstruct, in [0, vocabulary).
         mask: [batch, length]; true = real token that may be masked.
         context: whatever else the tower needs to encode them (edges, padding), opaque to objectives.
     """
 
-    values: Float[Tensor, "batch length width"]
+    values: Float[Tensor, "batch length inner"]
     targets: Int64[Tensor, "batch length"]
     mask: Bool[Tensor, "batch length"]
     context: Any = None

@@ -109,7 +109,9 @@ class RunFolder:
         for entry in rejected:
             cells = (str(entry.line), entry.modality, entry.reason, entry.item)
             lines.append("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in cells))
-        write_text(self.path / "rejects.tsv", "\n".join(lines) + "\n")
+        # Half a surrogate pair, which may be why an item is here, cannot be written as it is.
+        table = ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace").decode("utf-8")
+        write_text(self.path / "rejects.tsv", table)
 
     def save(self, checkpoint: Checkpoint, *, keep: int) -> Path:
         """Write a checkpoint, then remove all but the newest `keep`."""

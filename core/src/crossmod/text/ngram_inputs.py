@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Int32, Int64
 from torch import Tensor
 
-from crossmod.text.ragged import ragged_positions
+from crossmod.ragged import gather_runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class NgramInputs:
 
     def take(self, index: Int64[Tensor, "samples"]) -> Self:
         """The texts at `index`, in that order; an index may repeat."""
-        positions, offsets = ragged_positions(self.offsets, index)
+        positions, offsets = gather_runs(self.offsets, index)
         return type(self)(self.buckets[positions], self.weights[positions], offsets)
 
     def to(self, device: torch.device | str) -> Self:

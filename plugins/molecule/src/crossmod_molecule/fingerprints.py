@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int32, Int64, UInt8
 from torch import Tensor
 
-from crossmod_molecule.ragged import gather_runs, offsets_of
+from crossmod.ragged import gather_runs, offsets_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int8, Int16, Int64
 from torch import Tensor
 
-from crossmod_molecule.ragged import gather_runs, offsets_of
+from crossmod.ragged import gather_runs, offsets_of
 
 
 @dataclass(frozen=True)

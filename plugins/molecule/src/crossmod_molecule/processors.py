@@ -12,8 +12,8 @@ import numpy as np
 
 from crossmod.contracts.processor import Processed, Processor
 from crossmod.errors import UserError
+from crossmod_molecule.bit_counts import bit_counts
 from crossmod_molecule.featuriser import pack, parse_all
-from crossmod_molecule.morgan import morgan_counts
 from crossmod_molecule.structures import LONGEST_SMILES
 from crossmod_molecule.vocabulary import ATOM_CATEGORIES, BOND_CATEGORIES, vocabulary_hash
 
@@ -106,31 +106,39 @@ class FingerprintProcessor(StructureProcessor):
         radius: Bonds from the centre that a substructure reaches.
         bits: Size that the substructures are hashed to.
         chirality: Whether stereocentres tell substructures apart.
+        atom_pairs: Further bits that atom pairs with their distance are hashed to; 0 counts none.
     """
 
     radius: int
     bits: int
     chirality: bool
+    atom_pairs: int = 0
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """Radius, size and chirality of the fingerprint, and the longest text that is read."""
+        """Radius, sizes and chirality of the fingerprint, and the longest text that is read."""
         return {
             "kind": "morgan count fingerprint",
             "longest_smiles": LONGEST_SMILES,
             "radius": self.radius,
             "bits": self.bits,
             "chirality": self.chirality,
+            "atom_pairs": self.atom_pairs,
         }
 
     def _encode(self, molecules: Sequence[Any], smiles: Sequence[str]) -> tuple[dict[str, Any], dict[str, int]]:
-        return dict(morgan_counts(molecules, self.radius, self.bits, self.chirality)), {}
+        return dict(bit_counts(molecules, self.radius, self.bits, self.chirality, self.atom_pairs)), {}
+
+    @property
+    def size(self) -> int:
+        """Bits of the whole fingerprint."""
+        return self.bits + self.atom_pairs
 
     def inputs(self, parts: Sequence[Processed]) -> FingerprintInputs:
         """Concatenate processed parts into one minibatch or one whole corpus."""
         from crossmod_molecule.fingerprints import FingerprintInputs
 
-        return FingerprintInputs.from_arrays([part.arrays for part in parts], self.bits)
+        return FingerprintInputs.from_arrays([part.arrays for part in parts], self.size)
 
 
 @dataclass(frozen=True)
@@ -151,8 +159,8 @@ class MoleculeProcessor(StructureProcessor):
 
     def _encode(self, molecules: Sequence[Any], smiles: Sequence[str]) -> tuple[dict[str, Any], dict[str, int]]:
         arrays, counts = self.graph._encode(molecules, smiles)
-        bits, bit_counts = self.fingerprint._encode(molecules, smiles)
-        return arrays | bits, counts | bit_counts
+        bits, counted = self.fingerprint._encode(molecules, smiles)
+        return arrays | bits, counts | counted
 
     def inputs(self, parts: Sequence[Processed]) -> MoleculeInputs:
         """Concatenate processed parts into one minibatch or one whole corpus."""

@@ -51,7 +51,7 @@ class FingerprintTower(Tower):
         super().__init__()
         self.width = settings.width
         self.processor = processor
-        self.bits = BitLayer(settings.bits, settings.width, settings.bit_dropout)
+        self.bits = BitLayer(processor.size, settings.width, settings.bit_dropout)
         layers: list[nn.Module] = []
         for _ in range(settings.depth - 1):
             layers += [

@@ -165,15 +165,20 @@ class GraphTower(TokenTower):
 
 def _positions(inputs: GraphInputs) -> Int64[Tensor, "atoms"]:
     """Where each atom stands in the padded [molecules, longest] layout, flattened."""
-    longest = int(inputs.atom_offsets.diff().max())
+    longest = _longest(inputs)
     batch = inputs.batch
     return torch.arange(len(batch), device=batch.device) - inputs.atom_offsets[batch] + batch * longest
+
+
+def _longest(inputs: GraphInputs) -> int:
+    """Atoms of the largest molecule; 0 where a batch holds none."""
+    return int(inputs.atom_offsets.diff().max()) if len(inputs) else 0
 
 
 def _pad(rows: Tensor, inputs: GraphInputs) -> tuple[Tensor, Bool[Tensor, "molecules longest"]]:
     """One row an atom to [molecules, longest, ...], zero where the mask is false."""
     counts = inputs.atom_offsets.diff()
-    longest = int(counts.max())
+    longest = _longest(inputs)
     padded = rows.new_zeros(len(inputs) * longest, *rows.shape[1:]).index_copy(0, _positions(inputs), rows)
     mask = torch.arange(longest, device=counts.device) < counts[:, None]
     return padded.view(len(inputs), longest, *rows.shape[1:]), mask
