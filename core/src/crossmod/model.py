@@ -46,6 +46,7 @@ class CrossModal(nn.Module):
     Attributes:
         towers: An `nn.ModuleDict`; `model.towers.text` is a plain module.
         heads: The projections, by modality.
+        frozen: Modalities that stay in evaluation mode while the rest trains.
     """
 
     def __init__(self, towers: Mapping[str, Tower], settings: EmbeddingSettings) -> None:
@@ -53,6 +54,7 @@ class CrossModal(nn.Module):
         self.towers = nn.ModuleDict(dict(towers))
         self.heads = nn.ModuleDict({name: settings.build(tower.width) for name, tower in towers.items()})
         self.embedding_width = settings.width
+        self.frozen: frozenset[str] = frozenset()
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -63,6 +65,14 @@ class CrossModal(nn.Module):
     def processors(self) -> dict[str, Processor]:
         """What turns raw items into each tower's inputs."""
         return {name: self.tower(name).processor for name in self.towers}
+
+    def train(self, mode: bool = True) -> CrossModal:
+        """Set training mode, except for frozen modalities."""
+        super().train(mode)
+        for modality in self.frozen:
+            self.towers[modality].eval()
+            self.heads[modality].eval()
+        return self
 
     def tower(self, modality: str) -> Tower:
         """The encoder of one modality.

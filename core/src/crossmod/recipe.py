@@ -171,7 +171,9 @@ class RunSettings(Settings):
         threads: Threads of torch in each process; 0 leaves torch's own choice.
         loader_workers: Processes that collate batches ahead of the step; 0 collates between steps.
         compile: Compile the towers with torch.compile.
-        initialise: A model folder whose processors and weights training starts from (fine-tuning).
+        initialise: A run or model folder whose processors and weights training starts from (fine-tuning).
+        initialise_only: Modalities that are taken from there; the others start anew. Empty takes them all.
+        freeze: Modalities whose tower and projection stay as they are, in evaluation mode (LiT, arXiv:2111.07991).
         folder: The run folder; empty makes `runs/DOMAIN-DATE-TIME`.
     """
 
@@ -190,6 +192,8 @@ class RunSettings(Settings):
     loader_workers: int = 0
     compile: bool = False
     initialise: str = ""
+    initialise_only: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = ()
     folder: str = ""
 
     def __post_init__(self) -> None:

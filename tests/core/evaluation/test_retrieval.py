@@ -88,3 +88,12 @@ def test_the_table_shows_chance_below_every_direction(context: EvaluationContext
 def test_a_split_without_pairs_has_no_direction(context: EvaluationContext) -> None:
     corpus = replace(context.prepared.corpus, split=np.full(len(context.prepared.corpus), "train"))
     assert retrieve(context.model, replace(context.prepared, corpus=corpus), split="test") == []
+
+
+def test_a_row_asks_for_its_own_item_alone(context: EvaluationContext) -> None:
+    (strict,) = retrieve(context.model, context.prepared, split="test", positives="row", query="point")
+    (lenient,) = retrieve(context.model, context.prepared, split="test", query="point")
+    # A point has two sentences: as rows both ask, and each finds only its own right.
+    assert (strict.metrics.queries, lenient.metrics.queries) == (48, 24)
+    assert strict.metrics.mean_rank > lenient.metrics.mean_rank
+    assert strict.random.mean_rank == 24.5

@@ -162,7 +162,7 @@ def test_training_starts_from_another_model(finished: Path, tmp_path: Path) -> N
 
 def test_other_towers_cannot_start_from_it(finished: Path, tmp_path: Path) -> None:
     recipe = _recipe(tmp_path / "wider", f"--run.initialise={finished}", "--towers.point.width=48")
-    with pytest.raises(UserError, match=r"heads\.point.* of shape \[16, 32\].*\[16, 48\]"):
+    with pytest.raises(UserError, match=r"towers\.point of .*layers.* of shape \[32, 2\].*\[48, 2\]"):
         train(domain, recipe)
 
 
@@ -209,3 +209,31 @@ def test_a_run_that_cannot_start_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="fewer than run.batch_size"):
         train(domain, _recipe(tmp_path / "run", "--run.batch_size=512"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_modality_is_taken_and_locked_while_the_other_starts_anew(finished: Path, tmp_path: Path) -> None:
+    words = [f"--run.initialise={finished}", "--run.initialise_only=[text]", "--run.freeze=[text]"]
+    train(domain, _recipe(tmp_path / "locked", *words, "--towers.point.width=48", "--optimiser.average=0.0"))
+    before, after = load_model(finished, domain), load_model(tmp_path / "locked", domain)
+    for part in ("towers", "heads"):
+        old, new = (getattr(model, part)["text"].state_dict() for model in (before, after))
+        assert all(torch.equal(value, new[name]) for name, value in old.items())
+    assert after.towers["point"].width == 48
+
+
+def test_a_frozen_tower_stays_in_evaluation_mode(finished: Path) -> None:
+    from crossmod.training.assemble import freeze
+
+    model = load_model(finished, domain)
+    freeze(model, ["text"])
+    model.train()
+    assert not model.towers["text"].training and model.towers["point"].training
+    assert not any(p.requires_grad for p in model.heads["text"].parameters())
+    with pytest.raises(UserError, match="no modality 'voice'"):
+        freeze(model, ["voice"])
+
+
+def test_only_modalities_that_there_are_can_be_taken(finished: Path, tmp_path: Path) -> None:
+    words = [f"--run.initialise={finished}", "--run.initialise_only=[voice]"]
+    with pytest.raises(UserError, match="names 'voice', but the recipe has point, text"):
+        train(domain, _recipe(tmp_path / "x", *words))

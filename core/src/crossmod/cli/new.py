@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,8 +21,6 @@ example:
   crossmod new spectra --folder ~/plugins
 """
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-
 
 def run(words: Sequence[str]) -> int:
     """Write the plugin."""
@@ -37,8 +33,6 @@ def run(words: Sequence[str]) -> int:
     if name is None:
         raise UserError("crossmod new needs a name, such as `crossmod new spectra`.")
     _require_free(name)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; make it, or give another --folder.")
     from crossmod.scaffold import write_domain
 
     write_domain(name, folder)
@@ -46,13 +40,6 @@ def run(words: Sequence[str]) -> int:
 
 
 def _require_free(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise UserError(
-            f"'{name}' cannot name a domain: lower-case letters, digits and single hyphens, a letter first, "
-            "such as 'remote-sensing'."
-        )
-    if keyword.iskeyword(name):
-        raise UserError(f"'{name}' is a word of Python and cannot name a package; take another name.")
     taken = next((domain for domain in listing() if domain.name == name), None)
     if taken is not None:
         raise UserError(f"the domain '{name}' exists already ({taken.distribution}); take another name.")

@@ -82,6 +82,7 @@ def retrieve(
     candidates: str = "split",
     ties: Literal["mean", "pessimistic", "optimistic"] = "mean",
     recalls: tuple[int, ...] = RECALLS,
+    positives: Literal["group", "row"] = "group",
     query: str = "",
 ) -> list[Direction]:
     """Rank the items of every modality for the items of every other.
@@ -96,6 +97,7 @@ def retrieve(
         candidates: "split" or "all".
         ties: See `crossmod_metrics.ranks`.
         recalls: The k of recall at k.
+        positives: "group", or "row" for the row's own item alone.
         query: The only modality that asks; empty lets every one ask.
 
     Returns:
@@ -111,8 +113,10 @@ def retrieve(
         both = (prepared.item[asker][rows] >= 0) & (prepared.item[candidate][rows] >= 0)
         if not bool(both.any()):
             continue
-        asking = gallery(prepared, asker, rows[both])
-        ranked = gallery(prepared, candidate, pool)
+        asking, ranked = gallery(prepared, asker, rows[both]), gallery(prepared, candidate, pool)
+        if positives == "row":
+            asking = Gallery(prepared.item[asker][rows[both]], prepared.item[candidate][rows[both]])
+            ranked = Gallery(ranked.item, ranked.item)
         found = ranks(
             vectors[asker].of(asking.item),
             vectors[candidate].of(ranked.item),
@@ -189,8 +193,11 @@ def evaluate(context: EvaluationContext, settings: RetrievalSettings) -> list[Ta
         candidates=settings.candidates,
         ties=settings.ties,
         recalls=settings.recalls,
+        positives=settings.positives,
         query=settings.query,
     )
     pool = f"the items of {settings.split}" if settings.candidates == "split" else "all items of the corpus"
     title = f"retrieval, {settings.split} split of {context.prepared.corpus.name}"
-    return [retrieval_table(directions, title, f"Candidates: {pool}. Ties take the {settings.ties} rank.")]
+    right = "every item of the query's group" if settings.positives == "group" else "the row's own item alone"
+    note = f"Candidates: {pool}. Right: {right}. Ties take the {settings.ties} rank."
+    return [retrieval_table(directions, title, note)]

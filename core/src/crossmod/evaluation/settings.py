@@ -18,6 +18,8 @@ class RetrievalSettings(Settings):
         candidates: "split" ranks the items of the same split; "all" ranks every item of the corpus.
         ties: Rank of a query whose positive ties with negatives: their mean (a constant model scores as chance),
             the worst, or the best.
+        positives: "group" counts every candidate of the query's group as right; "row" asks once a row and counts
+            the row's own item alone (Text2Mol's protocol).
         query: The modality that asks; empty lets every modality ask.
         recalls: The k of recall at k (Hits@k in Text2Mol).
     """
@@ -25,6 +27,7 @@ class RetrievalSettings(Settings):
     split: Literal["train", "validation", "test"] = "test"
     candidates: Literal["split", "all"] = "split"
     ties: Literal["mean", "pessimistic", "optimistic"] = "mean"
+    positives: Literal["group", "row"] = "group"
     query: str = ""
     recalls: tuple[int, ...] = (1, 5, 10)
 

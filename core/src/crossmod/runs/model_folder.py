@@ -126,15 +126,21 @@ def load_model_and_recipe(path: Path, domain: Domain | None = None) -> tuple[Cro
             f"use `crossmod ... {spec['domain']}`."
         )
     recipe = read_recipe(domain, (place / "recipe.yaml").read_text(encoding="utf-8"))
-    processors = load_processors(place / "processors", recipe.towers)
+    processors = load_processors(place / "processors", recipe.towers.modalities)
     found = {name: entry["processor"] for name, entry in spec["modalities"].items()}
     require_same_specs(processors, found, str(place))
     model = CrossModal(recipe.towers.build(processors), recipe.embedding)
-    load_weights(model, _read_weights(place / WEIGHTS), str(place))
+    load_weights(model, read_weights(place), str(place))
     return model.eval(), recipe, domain
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a model folder.
+
+    Raises:
+        UserError: The file is missing or cut short.
+    """
+    path = folder / WEIGHTS
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crossmod.contracts.processor import Processor
 from crossmod.errors import UserError
-from crossmod.recipe import TowersSettings
+from crossmod.recipe import TowerSettings
 
 
 def save_processors(folder: Path, processors: Mapping[str, Processor]) -> None:
@@ -23,14 +23,14 @@ def save_processors(folder: Path, processors: Mapping[str, Processor]) -> None:
             (place / name).write_bytes(content)
 
 
-def load_processors(folder: Path, towers: TowersSettings) -> dict[str, Processor]:
-    """Read the processors of a recipe's towers.
+def load_processors(folder: Path, towers: Mapping[str, TowerSettings]) -> dict[str, Processor]:
+    """Read the processors of a recipe's towers, by modality.
 
     Raises:
         UserError: A modality is missing, its spec cannot be read, or the tower's settings cannot serve it.
     """
     processors = {}
-    for modality, settings in towers.modalities.items():
+    for modality, settings in towers.items():
         place = folder / modality
         try:
             spec = json.loads((place / "spec.json").read_text(encoding="utf-8"))

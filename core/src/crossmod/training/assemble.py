@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from crossmod.errors import UserError
 from crossmod.model import CrossModal
 from crossmod.objectives.mixture import Mixture
 from crossmod.recipe import Recipe
-from crossmod.runs.model_folder import find_model, load_weights
+from crossmod.runs.model_folder import find_model, load_weights, read_weights
 from crossmod.runs.processor_folder import load_processors
 from crossmod.training.order import mix_seed
 from crossmod.training.prepare import OnProgress, Prepared, prepare
@@ -52,20 +52,30 @@ def assemble(
     """
     if corpus is None:
         corpus = recipe.data.build()
-    start = find_model(Path(recipe.run.initialise)) if recipe.run.initialise else None
-    if processors is None and start is not None:
-        processors = start / "processors"
-    ready = fit_processors(recipe, corpus) if processors is None else load_processors(processors, recipe.towers)
+    start = Start.of(recipe)
+    if processors is not None:
+        ready = load_processors(processors, recipe.towers.modalities)
+    else:
+        taken = start.processors(recipe) if start is not None else {}
+        ready = fit_processors(recipe, corpus, taken)
     data = recipe.data
     prepared = prepare(corpus, ready, workers=data.workers, max_rejected=data.max_rejected, on_progress=on_progress)
     model, mixture = initialise(recipe, ready)
     if start is not None:
-        _start_from(model, start)
+        start.load(model)
+    freeze(model, recipe.run.freeze)
     return Parts(prepared, model, mixture)
 
 
-def fit_processors(recipe: Recipe, corpus: Corpus) -> dict[str, Processor]:
+def fit_processors(
+    recipe: Recipe, corpus: Corpus, taken: Mapping[str, Processor] | None = None
+) -> dict[str, Processor]:
     """Fit every modality's processor on the training items alone.
+
+    Args:
+        recipe: The run.
+        corpus: Its corpus.
+        taken: Processors that are there already, from a model that training starts from.
 
     Raises:
         UserError: The corpus lacks a modality, or has no training item of it.
@@ -80,7 +90,7 @@ def fit_processors(recipe: Recipe, corpus: Corpus) -> dict[str, Processor]:
         items = corpus.training_items(modality)
         if not items:
             raise UserError(f"corpus {corpus.name} has no training row with a {modality}; look at its split column.")
-        processors[modality] = settings.fit_processor(items)
+        processors[modality] = (taken or {}).get(modality) or settings.fit_processor(items)
     return processors
 
 
@@ -95,10 +105,56 @@ def initialise(recipe: Recipe, processors: Mapping[str, Processor]) -> tuple[Cro
     return model, mixture
 
 
-def _start_from(model: CrossModal, folder: Path) -> None:
-    """Load the weights of another model, strictly."""
-    from safetensors.torch import load_file
+def freeze(model: CrossModal, modalities: Sequence[str]) -> None:
+    """Lock towers and projections: no gradient, and evaluation mode whatever the model is set to.
 
-    from crossmod.runs.model_folder import WEIGHTS
+    Raises:
+        UserError: The model has no such modality.
+    """
+    for modality in modalities:
+        for part in (model.tower(modality), model.heads[modality]):
+            part.requires_grad_(False)
+    model.frozen = frozenset(modalities)
+    model.train()
 
-    load_weights(model, load_file(folder / WEIGHTS), str(folder))
+
+@dataclass(frozen=True)
+class Start:
+    """The model that training starts from.
+
+    Args:
+        folder: Its folder.
+        modalities: What is taken from it.
+    """
+
+    folder: Path
+    modalities: tuple[str, ...]
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Start | None:
+        """Where a recipe starts from; None starts anew.
+
+        Raises:
+            UserError: There is no model, or it is told to give a modality that the recipe lacks.
+        """
+        if not recipe.run.initialise:
+            return None
+        own = tuple(recipe.towers.modalities)
+        for modality in recipe.run.initialise_only:
+            if modality not in own:
+                raise UserError(f"run.initialise_only names {modality!r}, but the recipe has {', '.join(own)}.")
+        return cls(find_model(Path(recipe.run.initialise)), recipe.run.initialise_only or own)
+
+    def processors(self, recipe: Recipe) -> dict[str, Processor]:
+        """The processors of the taken modalities."""
+        towers = recipe.towers.modalities
+        return load_processors(self.folder / "processors", {name: towers[name] for name in self.modalities})
+
+    def load(self, model: CrossModal) -> None:
+        """Load the taken modalities' weights, strictly."""
+        weights = read_weights(self.folder)
+        for modality in self.modalities:
+            for part in ("towers", "heads"):
+                start = f"{part}.{modality}."
+                own = {name.removeprefix(start): value for name, value in weights.items() if name.startswith(start)}
+                load_weights(getattr(model, part)[modality], own, f"{part}.{modality} of {self.folder}")

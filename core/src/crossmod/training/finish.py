@@ -89,7 +89,9 @@ def _write_report(
         results=[table],
         figures=[
             rank_histogram(
-                direction.ranks.ceil().long().tolist(), direction.metrics.candidates, title=f"ranks, {direction.name}, {split} split"
+                direction.ranks.ceil().long().tolist(),
+                direction.metrics.candidates,
+                title=f"ranks, {direction.name}, {split} split",
             )
             for direction in directions
         ],

@@ -41,6 +41,8 @@ def quiet_trainer() -> Iterator[None]:
         with warnings.catch_warnings():
             # How many processes collate is the recipe's decision.
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            # Frozen towers are meant to stay in evaluation mode.
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
             # Lightning 2.6 still asks torch's trees in the old way.
             warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
             yield

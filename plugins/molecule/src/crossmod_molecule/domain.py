@@ -10,7 +10,7 @@ from crossmod.domain import Domain, Evaluation
 from crossmod.recipe import Recipe, TowerSettings, TowersSettings
 from crossmod_molecule.data import MoleculeData
 from crossmod_molecule.encoders.settings import GraphIsomorphism
-from crossmod_molecule.evaluations import MoleculeNetSettings
+from crossmod_molecule.evaluations import MoleculeNetSettings, Text2MolSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +45,18 @@ domain = Domain(
     recipe=MoleculeRecipe,
     recipes=Path(__file__).parent / "recipes",
     evaluations={
+        "text2mol": Evaluation(
+            name="text2mol",
+            summary="text to molecule by Text2Mol's protocol: each text against all molecules of the corpus",
+            target="crossmod.evaluation.retrieval:evaluate",
+            settings=Text2MolSettings,
+        ),
         "moleculenet": Evaluation(
             name="moleculenet",
             summary="linear probes on measured properties, beside the untrained tower and Morgan fingerprints",
             target="crossmod_molecule.moleculenet:evaluate",
             settings=MoleculeNetSettings,
-        )
+        ),
     },
     drawings={"molecule": "crossmod_molecule.drawing:draw_molecule"},
 )

@@ -3,8 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from crossmod.evaluation.settings import RetrievalSettings
 from crossmod.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text2MolSettings(RetrievalSettings):
+    """Text2Mol's protocol (EMNLP 2021): every text of the split asks all molecules of the corpus for its own one.
+
+    Args:
+        split: Whose texts ask.
+        candidates: "all", as published, or the split's own molecules.
+        ties: Rank of a text whose molecule ties with others.
+        positives: "row", as published: the text's own molecule alone is right.
+        query: The modality that asks.
+        recalls: The k of Hits@k.
+    """
+
+    candidates: Literal["split", "all"] = "all"
+    positives: Literal["group", "row"] = "row"
+    query: str = "text"
+    recalls: tuple[int, ...] = (1, 10, 100, 500, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)

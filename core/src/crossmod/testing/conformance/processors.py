@@ -71,7 +71,7 @@ class ProcessorConformance(Conformance):
         tmp_path: Path,
     ) -> None:
         save_processors(tmp_path, processors)
-        loaded = load_processors(tmp_path, recipe.towers)
+        loaded = load_processors(tmp_path, recipe.towers.modalities)
         require_same_specs(loaded, {name: _as_json(processor.spec) for name, processor in processors.items()}, "memory")
         assert loaded[modality].files() == processors[modality].files()
         assert difference(processors[modality](items), loaded[modality](items), "inputs") is None
