@@ -55,3 +55,26 @@ def test_neighbouring_seeds_are_unrelated() -> None:
     assert len(seeds) == 8 * 64 * 4
     bits = torch.tensor([[(s >> k) & 1 for k in range(63)] for s in seeds], dtype=torch.float64)
     assert (bits.mean(0) - 0.5).abs().max() < 0.06
+
+
+def test_an_epoch_visits_a_unit_as_often_as_it_weighs() -> None:
+    weight = torch.ones(6, dtype=torch.float64)
+    weight[2] = 3.0
+    order = BatchOrder(torch.arange(6), torch.arange(6), 2, draw="rows", seed=0, weight=weight)
+    assert order.units == 8
+    epoch = torch.cat([order.rows_at(step) for step in range(4)])
+    assert torch.bincount(epoch).tolist() == [1, 1, 3, 1, 1, 1]
+
+
+def test_rows_of_a_group_are_drawn_in_proportion_to_their_weights() -> None:
+    weight = torch.tensor([1.0, 3.0, 1.0, 1.0], dtype=torch.float64)
+    order = BatchOrder(torch.arange(4), torch.tensor([0, 0, 1, 1]), 2, draw="groups", seed=0, weight=weight)
+    counts = torch.bincount(torch.cat([order.rows_at(step) for step in range(4000)]), minlength=4).double()
+    assert abs(float(counts[1] / counts[:2].sum()) - 0.75) < 0.02
+    assert abs(float(counts[3] / counts[2:].sum()) - 0.5) < 0.03
+    assert abs(float(counts[:2].sum() / counts[2:].sum()) - 3.0) < 0.1
+
+
+def test_a_weight_of_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="not positive"):
+        BatchOrder(torch.arange(2), torch.arange(2), 2, draw="rows", seed=0, weight=torch.tensor([1.0, 0.0]))

@@ -162,7 +162,7 @@ def test_training_starts_from_another_model(finished: Path, tmp_path: Path) -> N
 
 def test_other_towers_cannot_start_from_it(finished: Path, tmp_path: Path) -> None:
     recipe = _recipe(tmp_path / "wider", f"--run.initialise={finished}", "--towers.point.width=48")
-    with pytest.raises(UserError, match=r"towers\.point of .*layers.* of shape \[32, 2\].*\[48, 2\]"):
+    with pytest.raises(UserError, match=r"towers\.point of .*layers.* of shape \[32.*\[48"):
         train(domain, recipe)
 
 

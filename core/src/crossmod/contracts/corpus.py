@@ -73,6 +73,9 @@ class Corpus:
         facts: What a reader of the model card should know (source, licence, "generated"), as JSON values.
         rejected: Rows that the reader itself could not use.
         labels: By name, what zero-shot and probes are scored on.
+        weight: [rows] how often training draws a row, against others: under `run.draw groups` an epoch visits a
+            group as often as its heaviest row weighs (rounded) and draws its rows in proportion; under `rows` it
+            visits each row that often. None weighs all rows 1.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Corpus:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rejected: Sequence[Rejected] = ()
     labels: Mapping[str, Label] = field(default_factory=dict)
+    weight: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

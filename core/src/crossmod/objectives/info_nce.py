@@ -47,7 +47,7 @@ class InfoNCELoss(nn.Module):
         """Contrast the pairs of one batch."""
         scale = self.scale()
         if world_size() > 1:
-            loss = infonce_distributed(a, b, scale, group_a=group, group_b=group)
+            loss = infonce_distributed(a, b, scale, group_a=group, group_b=group, normalise=False)
         else:
-            loss = infonce(a, b, scale, group_a=group, group_b=group)
+            loss = infonce(a, b, scale, group_a=group, group_b=group, normalise=False)
         return PairTerms(loss, {"loss": loss.detach(), "scale": scale.detach()})

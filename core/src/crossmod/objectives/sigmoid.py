@@ -43,5 +43,5 @@ class SigmoidPairLoss(nn.Module):
         scale, bias = self.scale(), self.scale.bias
         assert bias is not None
         score = sigmoid_pairs_distributed if world_size() > 1 else sigmoid_pairs
-        loss = score(a, b, scale, bias, group_a=group, group_b=group)
+        loss = score(a, b, scale, bias, group_a=group, group_b=group, normalise=False)
         return PairTerms(loss, {"loss": loss.detach(), "scale": scale.detach(), "bias": bias.detach()})

@@ -83,8 +83,14 @@ class Fit:
         )
         self.best: tuple[float, int] | None = None
         rows = torch.from_numpy(parts.prepared.corpus.rows("train"))
+        weight = parts.prepared.corpus.weight
         self.order = BatchOrder(
-            rows, parts.prepared.group[rows], recipe.run.batch_size, draw=recipe.run.draw, seed=recipe.seed
+            rows,
+            parts.prepared.group[rows],
+            recipe.run.batch_size,
+            draw=recipe.run.draw,
+            seed=recipe.seed,
+            weight=None if weight is None else torch.from_numpy(weight)[rows],
         )
 
     def restore(self) -> None:

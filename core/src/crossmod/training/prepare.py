@@ -185,6 +185,7 @@ def _drop_rows(corpus: Corpus, keep: Mapping[str, Any]) -> tuple[Corpus, dict[st
         ids=[corpus.ids[row] for row in rows.tolist()],
         group=corpus.group[rows],
         split=corpus.split[rows],
+        weight=None if corpus.weight is None else corpus.weight[rows],
         labels={name: replace(label, values=label.values[rows]) for name, label in corpus.labels.items()},
     )
     return kept, item
