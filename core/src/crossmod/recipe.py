@@ -162,6 +162,8 @@ class RunSettings(Settings):
         draw: "rows" visits every row once an epoch; "groups" visits every group once and draws one of its rows,
             so that no two rows of a batch describe the same thing.
         evaluate_every: Steps between evaluations on the validation split; 0 evaluates at the end only.
+        finish_on: Split that the finished run is scored on; "validation" leaves the test split unread while settings
+            are still being chosen.
         save_every: Steps between checkpoints; 0 saves at the end and when interrupted.
         keep: Newest checkpoints that stay on disk; the best by validation stays besides.
         log_every: Steps between lines of metrics.jsonl.
@@ -182,6 +184,7 @@ class RunSettings(Settings):
     chunk_size: int = 0
     draw: Literal["rows", "groups"] = "groups"
     evaluate_every: int = 0
+    finish_on: Literal["test", "validation"] = "test"
     save_every: int = 0
     keep: int = 2
     log_every: int = 10

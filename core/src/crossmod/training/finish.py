@@ -21,11 +21,12 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
     """Evaluate and export the best weights, write card and report, show the table.
 
     The weights are those of the best validation score where a run validated, else the last ones; an averaged model
-    counts as its average. The test split is read here, once, and decides nothing.
+    counts as its average. The test split is read here, once, and decides nothing; `run.finish_on validation` leaves
+    it unread.
     """
     step = _final_weights(folder, fit)
     model, prepared = fit.parts.model, fit.parts.prepared
-    split = "test" if len(prepared.corpus.rows("test")) else "validation"
+    split = recipe.run.finish_on if len(prepared.corpus.rows("test")) else "validation"
     display.say(f"evaluating the {split} split")
     directions = retrieve(model, prepared, split=split)
     table = retrieval_table(

@@ -103,7 +103,8 @@ class _Tables:
         """Descriptions of a table, of molecules whose published split is among `published`."""
         for line, (cid, text) in self._rows(table, "cid", self.settings.description_form):
             if text.strip() and self.structures[cid].split in published:
-                yield self._observe(cid, text.strip(), line, split)
+                weight = self.settings.description_weight if split == "train" else 1.0
+                yield self._observe(cid, text.strip(), line, split, weight)
 
     def _held_back(self) -> set[str]:
         cids = [observation.id for observation in self._told("validation", {"validation"}, "validation")]
@@ -116,9 +117,9 @@ class _Tables:
                 raise UserError(f"line {line} of {path} has cid {cells[0]!r}, which is not in molecules.tsv.gz.")
             yield line, cells
 
-    def _observe(self, cid: str, text: str, line: int, split: str) -> Observation:
+    def _observe(self, cid: str, text: str, line: int, split: str, weight: float = 1.0) -> Observation:
         structure = self.structures[cid]
-        return Observation(cid, structure.smiles, structure.line, text, line, split)
+        return Observation(cid, structure.smiles, structure.line, text, line, split, weight)
 
 
 def _molt5(settings: Chebi20, root: Path, rejected: list[Rejected]) -> list[Observation]:

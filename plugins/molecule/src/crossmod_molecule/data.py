@@ -97,6 +97,8 @@ class Chebi20(MoleculeData):
         texts: What training reads: "names" are names and synonyms of training molecules.
         description_form: "description" has "The molecule" for the name (MolT5); "description_named" keeps the
             name (Text2Mol), for which no training descriptions exist but those of validation.
+        description_weight: How often training draws a description against a name, and visits a molecule that has
+            one against a molecule that has none.
         held_back: Validation descriptions that select the model instead of training it, the first in the order of
             the SHA-256 of `split_seed:cid`.
         split_seed: Seed of that order.
@@ -106,6 +108,7 @@ class Chebi20(MoleculeData):
     root: str
     texts: Literal["names", "descriptions", "both"] = "both"
     description_form: Literal["description", "description_named"] = "description"
+    description_weight: float = 1.0
     held_back: int = 500
     split_seed: int = 0
     candidates: bool = True

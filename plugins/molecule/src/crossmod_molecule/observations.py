@@ -26,6 +26,7 @@ class Observation:
         text: What is said of it; empty for a molecule that is a candidate only.
         text_line: The source's line of the text.
         split: The split, where the source itself states one.
+        weight: How often training draws it; see `Corpus.weight`.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Observation:
     text: str = ""
     text_line: int = 0
     split: str = ""
+    weight: float = 1.0
 
 
 Splitter = Callable[[Sequence[Observation], Sequence[Identity], npt.NDArray[np.int64]], Sequence[str]]
@@ -89,6 +91,7 @@ def assemble_corpus(
         group=groups,
         split=np.array(splitter(usable, found, groups), np.str_),
         facts=dict(facts or {}),
+        weight=np.array([observation.weight for observation in usable], np.float64),
         rejected=rejected,
     )
 
