@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from crossmod.errors import UserError
 from crossmod.workers import map_chunks
 
 
@@ -28,3 +30,15 @@ def test_no_items_no_results() -> None:
 def test_an_error_of_the_function_arrives_as_it_is() -> None:
     with pytest.raises(TypeError, match="unsupported operand"):
         list(map_chunks(sum, [1, "a"], chunk=2, workers=0, smallest=0, what="x"))
+
+
+class Fatal(str):
+    """A text that ends the process which unpickles it, as the system does when memory runs out."""
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        return os._exit, (9,)
+
+
+def test_a_killed_worker_ends_in_one_sentence_with_the_next_command() -> None:
+    with pytest.raises(UserError, match=r"was reading texts was killed.*--data\.workers 0"):
+        list(map_chunks(len, ["fine", Fatal("x")], chunk=1, workers=2, smallest=0, what="texts"))

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from crossmod.contracts.corpus import Column, Corpus
-from crossmod.contracts.processor import Processed
 from crossmod.errors import UserError
 from crossmod.testing.tiny import TinyData
 from crossmod.training import prepare as module
@@ -87,18 +81,6 @@ def test_nothing_usable_says_so() -> None:
         prepare(corpus, {"point": UNIT}, workers=0, max_rejected=1)
 
 
-class KillsItsWorker(VectorProcessor):
-    """Stands for a worker that the system kills for want of memory."""
-
-    def process(self, items: Sequence[Any]) -> Processed:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return super().process(items)
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        return {}
-
-
 def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", 7)
     monkeypatch.setattr(VectorProcessor, "smallest_for_workers", 1)
@@ -116,31 +98,3 @@ def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(alone.item["point"], together.item["point"])
     assert alone.rejected == together.rejected
     assert seen[-1] == 40 and seen == sorted(seen)
-
-
-def test_a_killed_worker_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The class has to be importable in the worker: it is found through a module that lives on the path.
-    monkeypatch.setattr(module, "CHUNK", 2)
-    monkeypatch.setattr(VectorProcessor, "smallest_for_workers", 1)
-    processor = _importable(KillsItsWorker, monkeypatch)
-    with pytest.raises(UserError, match=r"was killed.*--data.workers 0"):
-        prepare(_points(TinyData(points=5).build()), {"point": processor}, workers=1, max_rejected=0)
-
-
-def _importable(kind: type[VectorProcessor], monkeypatch: pytest.MonkeyPatch) -> VectorProcessor:
-    import inspect
-    import sys
-    import tempfile
-    from pathlib import Path
-
-    folder = Path(tempfile.mkdtemp())
-    source = "import os, signal\nfrom crossmod.vectors.processor import VectorProcessor\n\n" + inspect.getsource(kind)
-    source = (
-        source.replace("Sequence[Any]", "object").replace("Mapping[str, Any]", "object").replace("-> Processed", "")
-    )
-    (folder / "killing_processor.py").write_text(source)
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *sys.path]))
-    import killing_processor
-
-    return killing_processor.KillsItsWorker(np.zeros(2), np.ones(2))

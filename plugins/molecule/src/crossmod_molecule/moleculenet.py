@@ -26,7 +26,7 @@ from crossmod.training.assemble import initialise
 from crossmod_metrics import logistic_probe, multi_task, ridge_probe, rmse, roc_auc
 from crossmod_molecule.encoders.combined import CombinedTower
 from crossmod_molecule.evaluations import MoleculeNetSettings
-from crossmod_molecule.pool import identities
+from crossmod_molecule.identities import identities
 from crossmod_molecule.processors import FingerprintProcessor
 from crossmod_molecule.splits import scaffold_split
 from crossmod_molecule.tables import open_table

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from crossmod.contracts.corpus import Column, Corpus, Rejected
 from crossmod.errors import UserError
-from crossmod_molecule.pool import Identity, identities
+from crossmod_molecule.identities import Identity, identities
 
 
 @dataclass(frozen=True)

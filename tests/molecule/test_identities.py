@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from crossmod.errors import UserError
-from crossmod_molecule import pool
-from crossmod_molecule.pool import Identity, identities
+from crossmod_molecule import identities as module
+from crossmod_molecule.identities import Identity, identities
 
 
 class Fatal(str):
@@ -36,13 +36,14 @@ def test_stereochemistry_counts_in_the_structure_and_not_in_the_scaffold() -> No
 
 
 def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "SMALLEST_FOR_WORKERS", 1)
-    monkeypatch.setattr(pool, "CHUNK", 7)
+    monkeypatch.setattr(module, "SMALLEST_FOR_WORKERS", 1)
+    monkeypatch.setattr(module, "CHUNK", 7)
     smiles = ["C" * (1 + i) + "c1ccccc1" for i in range(20)] + ["bad"]
     assert identities(smiles, True, 2) == identities(smiles, True, 0)
 
 
 def test_a_killed_worker_is_one_sentence_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "SMALLEST_FOR_WORKERS", 1)
-    with pytest.raises(UserError, match=r"ended from outside.*--data\.workers 0"):
+    monkeypatch.setattr(module, "SMALLEST_FOR_WORKERS", 1)
+    monkeypatch.setattr(module, "CHUNK", 1)
+    with pytest.raises(UserError, match=r"was killed.*--data\.workers 0"):
         identities(["C", Fatal("C")], False, 1)

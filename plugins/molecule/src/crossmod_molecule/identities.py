@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any, NamedTuple
 
-from crossmod.errors import UserError
+from crossmod.workers import map_chunks
 from crossmod_molecule.structures import UnusableStructure, parse_smiles, silent_rdkit
 
 CHUNK = 1000
@@ -35,20 +33,9 @@ def identities(smiles: Sequence[str], scaffolds: bool, workers: int) -> list[Ide
     Raises:
         UserError: A worker process died.
     """
-    if workers < 1 or len(smiles) < SMALLEST_FOR_WORKERS:
-        return identify(smiles, scaffolds)
-    chunks = [list(smiles[start : start + CHUNK]) for start in range(0, len(smiles), CHUNK)]
-    # Forking a process that runs torch or Arrow threads can hang, so the workers start afresh.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
-            parts = list(pool.map(identify, chunks, [scaffolds] * len(chunks)))
-    except BrokenProcessPool:
-        raise UserError(
-            f"a worker process that read {len(smiles):,} structures was ended from outside, most often for want of "
-            "memory; try `--data.workers 0`, which reads them in this process."
-        ) from None
-    return [identity for part in parts for identity in part]
+    read = partial(identify, scaffolds=scaffolds)
+    chunks = map_chunks(read, smiles, chunk=CHUNK, workers=workers, smallest=SMALLEST_FOR_WORKERS, what="structures")
+    return [identity for chunk in chunks for identity in chunk]
 
 
 def identify(smiles: Sequence[str], scaffolds: bool) -> list[Identity]:
