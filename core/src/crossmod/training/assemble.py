@@ -14,7 +14,7 @@ from crossmod.errors import UserError
 from crossmod.model import CrossModal
 from crossmod.objectives.mixture import Mixture
 from crossmod.recipe import Recipe
-from crossmod.runs.model_folder import find_model, load_weights, read_weights
+from crossmod.runs.model_folder import find_model, load_weights, read_spec, read_weights
 from crossmod.runs.processor_folder import load_processors
 from crossmod.training.order import mix_seed
 from crossmod.training.prepare import OnProgress, Prepared, prepare
@@ -143,7 +143,15 @@ class Start:
         for modality in recipe.run.initialise_only:
             if modality not in own:
                 raise UserError(f"run.initialise_only names {modality!r}, but the recipe has {', '.join(own)}.")
-        return cls(find_model(Path(recipe.run.initialise)), recipe.run.initialise_only or own)
+        folder, wanted = find_model(Path(recipe.run.initialise)), recipe.run.initialise_only or own
+        spec = read_spec(folder)
+        for modality in wanted:
+            if modality not in spec["modalities"]:
+                raise UserError(
+                    f"{folder} is a model of the domain {spec['domain']} with {', '.join(spec['modalities'])} and has "
+                    f"no {modality} to start from; take what it has with --run.initialise_only."
+                )
+        return cls(folder, wanted)
 
     def processors(self, recipe: Recipe) -> dict[str, Processor]:
         """The processors of the taken modalities."""
