@@ -27,7 +27,7 @@ class Molecules:
         "molecule": ["", "not a molecule", "C" * 20_000, "C1CC", 7, None, "C\udc80"],
         "text": ["", 7, None, "lone \udc80 surrogate"],
     }
-    required = ("--data.root=absent",)
+    required = {"chebi20": ("--data.root=absent",), "chebi20-graph": ("--data.root=absent",)}  # noqa: RUF012 - read only
 
 
 class TestRecipes(Molecules, RecipeConformance):

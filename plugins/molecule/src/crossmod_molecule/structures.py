@@ -39,8 +39,8 @@ def parse_smiles(smiles: Any) -> Any:
         raise UnusableStructure(f"a SMILES text was expected, not {type(smiles).__name__}")
     if len(smiles) > LONGEST_SMILES:
         raise UnusableStructure(f"the SMILES has {len(smiles):,} characters, more than {LONGEST_SMILES:,}")
-    if "\0" in smiles:
-        raise UnusableStructure("the SMILES holds a zero byte")
+    if not smiles.isascii() or "\0" in smiles:
+        raise UnusableStructure("the SMILES holds a character that no SMILES has (SMILES is ASCII)")
     molecule = silent_rdkit().MolFromSmiles(smiles)
     if molecule is None:
         raise UnusableStructure(_reason(smiles))
