@@ -9,9 +9,10 @@ import pytest
 
 from crossmod.contracts.corpus import SPLITS, Corpus
 from crossmod.errors import UserError
-from crossmod_molecule.corpus import embedded
+from crossmod_molecule.corpus import assembly
+from crossmod_molecule.corpus.assembly import Described, describe_all
 from crossmod_molecule.corpus.chemistry import murcko_scaffold
-from crossmod_molecule.corpus.embedded import Described, EmbeddedMolecules, describe_all
+from crossmod_molecule.corpus.embedded import EmbeddedMolecules
 from crossmod_molecule.corpus.labels import functional_group_labels
 from crossmod_molecule.corpus.sources import Found
 from crossmod_molecule.structures import canonical_smiles, parse_smiles
@@ -66,7 +67,7 @@ def test_a_corpus_says_that_its_texts_are_generated(corpus: Corpus) -> None:
 def test_the_order_of_the_files_does_not_matter_to_a_molecule(monkeypatch: pytest.MonkeyPatch) -> None:
     def texts(smiles: list[str]) -> tuple[dict[str, set[str]], dict[str, str]]:
         found = [Found(f"here:{line}", line, text) for line, text in enumerate(smiles, 1)]
-        monkeypatch.setattr(embedded, "read_shipped", lambda folder: (found, []))
+        monkeypatch.setattr(assembly, "read_shipped", lambda folder: (found, []))
         corpus = EmbeddedMolecules(workers=0).build()
         rows = zip(corpus.ids, corpus.columns["text"].item, strict=True)
         said: dict[str, set[str]] = {}
@@ -81,7 +82,7 @@ def test_the_order_of_the_files_does_not_matter_to_a_molecule(monkeypatch: pytes
 def test_refused_duplicate_and_left_out_molecules_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     smiles = ["CCCCO", "OCCCC", "nonsense", "O", "[Fe]CCCC", "CCCCN", "", "C(C)(C)(C)(C)C", "C" * 100]
     found = [Found(f"here:{line}", line, text) for line, text in enumerate(smiles, 1)]
-    monkeypatch.setattr(embedded, "read_shipped", lambda folder: (found, []))
+    monkeypatch.setattr(assembly, "read_shipped", lambda folder: (found, []))
     corpus = EmbeddedMolecules(workers=0).build()
     assert list(corpus.columns["molecule"].items) == ["CCCCO", "CCCCN"]
     assert (corpus.facts["duplicates"], corpus.facts["outside_selection"], corpus.facts["read"]) == (1, 3, 9)
@@ -99,8 +100,8 @@ def test_molecules_with_the_same_text_are_no_negatives_and_stay_on_one_side(monk
     # Every molecule has a scaffold of its own; the first two and the last two share one of their texts.
     shared = {0: "one", 1: "one", 28: "two", 29: "two"}
     outcomes = [Described(text, (f"own {i}", shared.get(i, f"other {i}")), f"s{i}") for i, text in enumerate(smiles)]
-    monkeypatch.setattr(embedded, "read_shipped", lambda folder: (found, []))
-    monkeypatch.setattr(embedded, "map_chunks", lambda function, items, **how: iter([outcomes]))
+    monkeypatch.setattr(assembly, "read_shipped", lambda folder: (found, []))
+    monkeypatch.setattr(assembly, "map_chunks", lambda function, items, **how: iter([outcomes]))
     for split_by in ("scaffold", "random"):
         corpus = EmbeddedMolecules(workers=0, texts=2, split_by=split_by).build()  # type: ignore[arg-type]
         assert len(set(corpus.group.tolist())) == 28
@@ -110,7 +111,7 @@ def test_molecules_with_the_same_text_are_no_negatives_and_stay_on_one_side(monk
 
 
 def test_a_wheel_without_its_data_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(embedded, "rdkit_folder", lambda: tmp_path)
+    monkeypatch.setattr(assembly, "rdkit_folder", lambda: tmp_path)
     with pytest.raises(UserError, match=r"first_5K\.smi"):
         EmbeddedMolecules(workers=0).build()
 

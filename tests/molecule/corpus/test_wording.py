@@ -123,7 +123,7 @@ def test_seed_and_number_of_texts() -> None:
 
 
 PROGRAM = """
-from crossmod_molecule.corpus.embedded import describe_all
+from crossmod_molecule.corpus.assembly import describe_all
 print([item.texts for item in describe_all(["OC(=O)c1ccccc1OC(C)=O", "CCO.Cl", "c1ccncc1C#N"], texts=3, seed=5)])
 """
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from crossmod.contracts.corpus import SPLITS
 from crossmod.errors import UserError
-from crossmod_molecule.observations import Observation, Splitter, stated_split
 from crossmod_molecule.identities import Identity
+from crossmod_molecule.observations import Observation, Splitter, stated_split
 from crossmod_molecule.splits import check_fractions, random_split, scaffold_split
 
 
