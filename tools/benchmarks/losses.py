@@ -49,7 +49,7 @@ def _case(loss: str, who: str, batch: int) -> Callable[[], None]:
 
 def _peak(loss: str, who: str, batch: int) -> float:
     """Peak MiB of a fresh process on top of inputs and gradients."""
-    words = [sys.executable, __file__, loss, who, str(batch)]
+    words = [sys.executable, "-m", "benchmarks.losses", loss, who, str(batch)]
     done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     return float(json.loads(done.stdout.splitlines()[-1]))
 
@@ -104,5 +104,4 @@ def _measure_child(loss: str, who: str, batch: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     _measure_child(sys.argv[1], sys.argv[2], int(sys.argv[3]))

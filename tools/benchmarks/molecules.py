@@ -68,7 +68,7 @@ def collation(rounds: int) -> list[Result]:
     store = processor.inputs([processor.process(texts)])
     singles = store.to_data_list()
     generator = torch.Generator().manual_seed(0)
-    picks = [torch.randperm(len(store), generator=generator)[:BLOCK] for _ in range(8)]
+    picks = [torch.randperm(len(store), generator=generator)[:BLOCK] for _ in range(64)]
 
     def ours() -> list[object]:
         # Everything that a tower reads, so that nothing is put off until after the clock has stopped.
@@ -82,7 +82,7 @@ def collation(rounds: int) -> list[Result]:
     for (x, edges, bonds, owner), batch in zip(ours(), theirs(), strict=True):
         assert torch.equal(x, batch.x) and torch.equal(edges, batch.edge_index)
         assert torch.equal(bonds, batch.edge_attr) and torch.equal(owner, batch.batch)
-    seconds = interleaved({"ours": ours, "theirs": theirs}, 3 * rounds)
+    seconds = interleaved({"ours": ours, "theirs": theirs}, rounds)
     rate = {name: BLOCK * len(picks) / value for name, value in seconds.items()}
     ratio = rate["ours"] / rate["theirs"]
     packed = sum(
