@@ -60,18 +60,23 @@ def test_listing_reads_metadata_and_imports_nothing(install: Install) -> None:
     assert "reg_quiet" not in sys.modules
 
 
-def test_official_domains_that_are_not_installed_are_listed_with_their_command() -> None:
+def test_official_domains_that_are_not_installed_are_listed_with_their_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(OFFICIAL, "botany", "Leaves with floras")
     found = {domain.name: domain for domain in listing()}
     assert set(OFFICIAL) <= set(found)
     missing = [domain for domain in found.values() if not domain.installed]
+    assert "botany" in {domain.name for domain in missing}
     assert all(domain.install_command == f"pip install crossmod-{domain.name}" for domain in missing)
     names = [domain.installed for domain in listing()]
     assert names == sorted(names, reverse=True)
 
 
-def test_an_installed_official_domain_is_listed_once(install: Install) -> None:
-    install("crossmod-speech", "speech", WORKING.format(name="speech"))
-    assert [(d.name, d.version) for d in listing() if d.name == "speech"] == [("speech", "0.3")]
+def test_an_installed_official_domain_is_listed_once(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OFFICIAL, "botany", "Leaves with floras")
+    install("crossmod-botany", "botany", WORKING.format(name="botany"))
+    assert [(d.name, d.version) for d in listing() if d.name == "botany"] == [("botany", "0.3")]
 
 
 def test_loading_one_imports_no_other(install: Install) -> None:
@@ -130,14 +135,15 @@ def test_two_distributions_with_one_name_are_both_named_and_harm_no_other(instal
     assert [d.distribution for d in listing() if d.name == "twice"] == ["reg-first", "reg-second"]
 
 
-def test_unknown_names_suggest_the_closest(install: Install) -> None:
+def test_unknown_names_suggest_the_closest(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OFFICIAL, "botany", "Leaves with floras")
     install("reg-colour", "colour", WORKING.format(name="colour"))
     with pytest.raises(UserError, match="did you mean 'colour'"):
         load_domain("color")
     with pytest.raises(UserError, match="crossmod domains"):
         load_domain("zzzzzz")
-    with pytest.raises(UserError, match="pip install crossmod-medical"):
-        load_domain("medical")
+    with pytest.raises(UserError, match="pip install crossmod-botany"):
+        load_domain("botany")
 
 
 def test_unmet_requirements_of_an_installed_package() -> None:
@@ -175,3 +181,8 @@ def test_folders_that_are_no_checkout_are_refused(tmp_path: Path, monkeypatch: p
         load_domain_folder(checkout(tmp_path / "bad", "= ="))
     with pytest.raises(BrokenDomainError, match=r"pip install -e .*reg_absent|No module named 'reg_absent'"):
         load_domain_folder(checkout(tmp_path / "absent", 'a = "reg_absent:domain"'))
+
+
+def test_official_domains_are_those_of_this_repository() -> None:
+    plugins = Path(__file__).parents[2] / "plugins"
+    assert set(OFFICIAL) == {folder.parent.name for folder in plugins.glob("*/pyproject.toml")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -73,5 +74,8 @@ def test_python_examples_run(path: Path) -> None:
     for block in _blocks(path, "python"):
         if "runs/" in block:  # needs a trained run; the run tests load one
             compile(block, str(path), "exec")
+        elif block.startswith(">>>"):
+            example = doctest.DocTestParser().get_doctest(block, {}, path.name, str(path), 0)
+            assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
         else:
             exec(compile(block, str(path), "exec"), {"__name__": "example"})

@@ -22,11 +22,7 @@ GROUP = "crossmod.domains"
 """The entry point group under which a plugin names its domain."""
 
 OFFICIAL = {
-    "medical": "Medical images and volumes with their reports",
     "molecule": "Molecular graphs with names and descriptions",
-    "speech": "Speech and sounds with transcripts and captions",
-    "remote-sensing": "Satellite images with captions and other sensors",
-    "pointcloud": "Shapes and scans as point clouds with captions",
 }
 """The domains that the project publishes as `crossmod-NAME`, with what they train."""
 

@@ -230,6 +230,6 @@ def test_new(tmp_path: Path, calls: list[SimpleNamespace]) -> None:
 
 
 def test_new_refuses_a_domain_that_there_is(calls: list[SimpleNamespace]) -> None:
-    with pytest.raises(UserError, match="'medical' exists already"):
-        new.run(["medical"])
+    with pytest.raises(UserError, match="'molecule' exists already"):
+        new.run(["molecule"])
     assert not calls
