@@ -114,15 +114,17 @@ def test_the_evaluation_fills_one_row_a_set(tmp_path: Path) -> None:
     )
     processors = {name: tower.fit_processor(["a text"]) for name, tower in recipe.towers.modalities.items()}
     model, _ = initialise(recipe, processors)
-    settings = MoleculeNetSettings(root=str(tmp_path), sets=["own"], seed=1, workers=0)
+    settings = MoleculeNetSettings(root=str(tmp_path), sets=["own"], untrained_seeds=[1, 2], workers=0)
     (table,) = evaluate(EvaluationContext(model.eval(), recipe), settings)
     (row,) = table.rows
-    assert [column.key for column in table.columns] == ["set", "metric", "tasks", "trained", "untrained", "fingerprint"]
+    scores = ["trained", "untrained", "worst", "best", "fingerprint"]
+    assert [column.key for column in table.columns] == ["set", "metric", "tasks", *scores]
+    assert row.cells["worst"] <= row.cells["untrained"] <= row.cells["best"]
     assert (row.cells["set"], row.cells["metric"], row.cells["tasks"]) == ("own", "ROC-AUC", 1)
     assert row.cells["fingerprint"] > 0.95  # an oxygen is a bit of its own
     # Neither tower is trained, so with equal seeds they would agree to the last digit.
-    same = evaluate(EvaluationContext(model, recipe), replace(settings, seed=0))[0].rows[0].cells
-    assert same["trained"] == same["untrained"]
+    same = evaluate(EvaluationContext(model, recipe), replace(settings, untrained_seeds=[0]))[0].rows[0].cells
+    assert same["trained"] == same["untrained"] == same["worst"] == same["best"]
     assert same["trained"] == row.cells["trained"]
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from crossmod.errors import UserError
-from crossmod_molecule.observations import Observation, assemble_corpus, groups_of, listed_texts
+from crossmod.sources.groups import groups_of
+from crossmod_molecule.observations import Observation, assemble_corpus, listed_texts
 
 
 def test_items_are_stored_once_and_absent_texts_are_absent() -> None:

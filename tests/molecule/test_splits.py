@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmod.errors import UserError
-from crossmod_molecule.splits import by_hash, random_split, scaffold_split
+from crossmod.sources.splits import by_hash, random_split
+from crossmod_molecule.splits import scaffold_split
 
 FRACTIONS = (0.8, 0.1, 0.1)
 

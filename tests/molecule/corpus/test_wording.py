@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
+from crossmod.sources.draw import Draw
 from crossmod_molecule.corpus.chemistry import Chemistry, measure
 from crossmod_molecule.corpus.claims import Claim, holds
-from crossmod_molecule.corpus.draw import Draw
 from crossmod_molecule.corpus.english import WORDS
 from crossmod_molecule.corpus.sources import rdkit_folder, read_shipped
 from crossmod_molecule.corpus.wording import FEWEST_WORDS, MOST_WORDS, Generated, describe

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 from crossmod.contracts.corpus import SPLITS, Corpus, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.splits import by_hash, read_split
+from crossmod.sources.tables import open_table
 from crossmod_molecule.data import Chebi20
 from crossmod_molecule.observations import Observation, assemble_corpus, listed_texts
-from crossmod_molecule.splits import by_hash
-from crossmod_molecule.splitting import read_split
-from crossmod_molecule.tables import open_table
 
 SOURCE = "ChEBI-20 (Edwards et al. 2021, 2022); content of ChEBI, CC BY 4.0"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from crossmod.errors import UserError
 from crossmod.evaluation.settings import RetrievalSettings
 from crossmod.settings import Settings
 
@@ -37,7 +38,7 @@ class MoleculeNetSettings(Settings):
     Args:
         root: Folder of `NAME.tsv`, `.csv` or `.tsv.gz` tables: a column `smiles`, then one column a task.
         sets: Names of the tables. (The eight that a linear probe reads in minutes on one core.)
-        seed: Seed of the untrained tower.
+        untrained_seeds: Seeds of the untrained towers, whose mean, worst and best are shown.
         workers: Processes that read structures; 0 reads in the main process.
     """
 
@@ -45,8 +46,12 @@ class MoleculeNetSettings(Settings):
     sets: list[str] = field(
         default_factory=lambda: ["bbbp", "bace", "clintox", "sider", "tox21", "esol", "freesolv", "lipophilicity"]
     )
-    seed: int = 0
+    untrained_seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     workers: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.untrained_seeds:
+            raise UserError("`untrained_seeds` is empty; name at least one seed, such as 0.")
 
     def build(self) -> MoleculeNetSettings:
         """Options describe no part of their own; they are read as they are."""

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.splits import read_split
+from crossmod.sources.tables import open_table
 from crossmod_molecule.data import MoleculeTable
 from crossmod_molecule.observations import Observation, assemble_corpus, listed_texts
-from crossmod_molecule.splitting import read_split, splitter
-from crossmod_molecule.tables import open_table
+from crossmod_molecule.splitting import splitter
 
 Texts = dict[str, list[tuple[str, int]]]
 

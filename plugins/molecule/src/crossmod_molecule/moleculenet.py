@@ -8,6 +8,7 @@ untrained are probed alike, since a random graph network is no weak baseline.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from crossmod.contracts.corpus import SPLITS
 from crossmod.contracts.tower import Tower
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
+from crossmod.sources.tables import open_table
 from crossmod.training.assemble import initialise
 from crossmod_metrics import logistic_probe, multi_task, ridge_probe, rmse, roc_auc
 from crossmod_molecule.encoders.combined import CombinedTower
@@ -29,7 +31,6 @@ from crossmod_molecule.evaluations import MoleculeNetSettings
 from crossmod_molecule.identities import identities
 from crossmod_molecule.processors import FingerprintProcessor
 from crossmod_molecule.splits import scaffold_split
-from crossmod_molecule.tables import open_table
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
 
@@ -129,8 +130,9 @@ def probe_rows(
 def evaluate(context: EvaluationContext, settings: MoleculeNetSettings) -> list[Table]:
     """The `moleculenet` evaluation."""
     towers = {"trained": _tower(context.model.tower("molecule"))}
-    untrained, _ = initialise(replace(context.recipe, seed=settings.seed), context.model.processors)
-    towers["untrained"] = _tower(untrained.tower("molecule"))
+    for seed in settings.untrained_seeds:
+        untrained, _ = initialise(replace(context.recipe, seed=seed), context.model.processors)
+        towers[f"untrained {seed}"] = _tower(untrained.tower("molecule"))
     rows = []
     for name in settings.sets:
         properties = read_property_set(settings.root, name, settings.workers)
@@ -138,11 +140,21 @@ def evaluate(context: EvaluationContext, settings: MoleculeNetSettings) -> list[
         features["fingerprint"] = fingerprint_features(properties.smiles)
         scores = probe_rows(features, properties.labels, properties.split, properties.kind)
         cells: dict[str, Cell] = {"set": name, "metric": scores[0]["metric"], "tasks": scores[0]["tasks"]}
-        rows.append(Row(cells=cells | {row["features"]: row["score"] for row in scores}))
+        by_features = {row["features"]: row["score"] for row in scores}
+        chance = [score for features, score in by_features.items() if features.startswith("untrained")]
+        cells |= {"trained": by_features["trained"], "fingerprint": by_features["fingerprint"]}
+        cells |= {"untrained": statistics.fmean(chance), "worst": min(chance), "best": max(chance)}
+        if properties.kind == "regression":
+            cells["worst"], cells["best"] = cells["best"], cells["worst"]
+        rows.append(Row(cells=cells))
     columns = [Column(key="set", title="set"), Column(key="metric", title="metric")]
-    columns += [Column(key="tasks", title="tasks", decimals=0)]
-    columns += [Column(key=key, title=key) for key in (*towers, "fingerprint")]
-    note = "Scaffold split 80/10/10, largest scaffold sets first; higher ROC-AUC and lower RMSE are better."
+    columns += [Column(key="tasks", title="tasks", decimals=0), Column(key="trained", title="trained")]
+    columns += [Column(key="untrained", title="untrained, mean"), Column(key="worst", title="worst")]
+    columns += [Column(key="best", title="best"), Column(key="fingerprint", title="fingerprint")]
+    note = (
+        "Scaffold split 80/10/10, largest scaffold sets first; higher ROC-AUC and lower RMSE are better. "
+        f"The same tower untrained: {len(settings.untrained_seeds)} seeds."
+    )
     return [Table(columns=columns, rows=rows, title="linear probes on MoleculeNet", note=note)]
 
 

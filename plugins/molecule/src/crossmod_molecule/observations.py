@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from crossmod.contracts.corpus import Column, Corpus, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.groups import groups_of
 from crossmod_molecule.identities import Identity, identities
 
 
@@ -93,31 +94,6 @@ def assemble_corpus(
         facts=dict(facts or {}),
         weight=np.array([observation.weight for observation in usable], np.float64),
         rejected=rejected,
-    )
-
-
-def groups_of(structures: Sequence[str], texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Numbers by first appearance: rows of one structure share one, and so do rows of one text (not the empty).
-
-    >>> groups_of(["C", "C", "O", "N"], ["gas", "fuel", "fuel", ""]).tolist()
-    [0, 0, 0, 1]
-    """
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(node: tuple[str, str]) -> tuple[str, str]:
-        parent.setdefault(node, node)
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for structure, text in zip(structures, texts, strict=True):
-        own = root(("structure", structure))
-        if text:
-            parent[root(("text", text))] = own
-    numbers: dict[tuple[str, str], int] = {}
-    return np.array(
-        [numbers.setdefault(root(("structure", structure)), len(numbers)) for structure in structures], np.int64
     )
 
 

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from crossmod.contracts.corpus import SPLITS
-from crossmod.errors import UserError
+from crossmod.sources.splits import check_fractions, random_split
 from crossmod_molecule.identities import Identity
 from crossmod_molecule.observations import Observation, Splitter, stated_split
-from crossmod_molecule.splits import check_fractions, random_split, scaffold_split
+from crossmod_molecule.splits import scaffold_split
 
 
 def splitter(split_by: str, fractions: Sequence[float], seed: int) -> Splitter:
@@ -41,19 +40,3 @@ def splitter(split_by: str, fractions: Sequence[float], seed: int) -> Splitter:
         return random_split([names[group] for group in groups.tolist()], fractions, seed)
 
     return by_scaffold if split_by == "scaffold" else at_random
-
-
-def read_split(value: str, source: str, line: int) -> str:
-    """A cell of a split column; "valid", "val" and "dev" mean validation.
-
-    Raises:
-        UserError: It is none of the known words.
-    """
-    word = value.strip().lower()
-    word = {"valid": "validation", "val": "validation", "dev": "validation"}.get(word, word)
-    if word and word not in SPLITS:
-        raise UserError(
-            f"line {line} of {source} has the split {value!r}; use train, validation, test, or nothing for a "
-            "candidate only."
-        )
-    return word

@@ -9,11 +9,12 @@ from typing import Any
 
 from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.splits import read_split
+from crossmod.sources.tables import text_lines
 from crossmod_molecule.data import StructureFile
 from crossmod_molecule.observations import Observation, assemble_corpus, listed_texts
-from crossmod_molecule.splitting import read_split, splitter
+from crossmod_molecule.splitting import splitter
 from crossmod_molecule.structures import silent_rdkit
-from crossmod_molecule.tables import text_lines
 
 LONGEST_RECORD_CHARACTERS = 16 << 20
 """No molecule takes so much; a file without ends of record must not be held in memory whole."""

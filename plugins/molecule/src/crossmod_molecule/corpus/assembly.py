@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmod.contracts.corpus import Column, Corpus, Label, Rejected
+from crossmod.sources.draw import Draw
+from crossmod.sources.groups import groups_of
+from crossmod.sources.splits import random_split
 from crossmod.workers import map_chunks
-from crossmod_molecule.corpus.draw import Draw
 from crossmod_molecule.corpus.embedded import EmbeddedMolecules
 from crossmod_molecule.corpus.labels import group_prompts
 from crossmod_molecule.corpus.nouns import ELEMENTS
 from crossmod_molecule.corpus.sources import SHIPPED, Found, rdkit_folder, read_shipped
-from crossmod_molecule.observations import groups_of
-from crossmod_molecule.splits import random_split, scaffold_split
+from crossmod_molecule.splits import scaffold_split
 from crossmod_molecule.structures import UnusableStructure, canonical_smiles, parse_smiles
 
 if TYPE_CHECKING:

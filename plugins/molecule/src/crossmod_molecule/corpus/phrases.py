@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from crossmod.sources.draw import Draw
 from crossmod_molecule.corpus.claims import Claim
-from crossmod_molecule.corpus.draw import Draw
 from crossmod_molecule.corpus.english import article, counted, listed
 from crossmod_molecule.corpus.nouns import ELEMENTS, group_nouns, ring_nouns
 

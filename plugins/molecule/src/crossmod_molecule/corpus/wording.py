@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crossmod.sources.draw import Draw
 from crossmod_molecule.corpus.chemistry import Chemistry
 from crossmod_molecule.corpus.claims import (
     Claim,
@@ -20,7 +21,6 @@ from crossmod_molecule.corpus.claims import (
     measure_claims,
     structure_claims,
 )
-from crossmod_molecule.corpus.draw import Draw
 from crossmod_molecule.corpus.english import article, listed
 from crossmod_molecule.corpus.phrases import DENIABLE, phrase, sentence
 
