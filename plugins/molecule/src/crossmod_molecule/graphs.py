@@ -116,4 +116,6 @@ class GraphInputs:
 
 def _pairs(edges: Int16[Tensor, "edges 2"], rows: Int64[Tensor, "picked"]) -> Int16[Tensor, "picked 2"]:
     """The edges at `rows`, each source and target moved as one word: a third of the time of gathering rows."""
+    if not len(edges):
+        return edges
     return edges.contiguous().view(torch.int32).squeeze(1).index_select(0, rows).unsqueeze(1).view(torch.int16)
