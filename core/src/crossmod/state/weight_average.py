@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -46,18 +46,21 @@ class WeightAverage:
         torch._foreach_lerp_(list(self.average.values()), live, 1 - decay)
 
     @contextmanager
-    @torch.no_grad()
     def applied(self) -> Iterator[None]:
         """Inside, the module holds the average; afterwards it holds the weights again, to the bit."""
         if not self.decay:
             yield
             return
         live = [getattr(owner, key) for _, owner, key in self._places]
-        kept = [value.clone() for value in live]
-        for value, average in zip(live, self.average.values(), strict=True):
-            value.copy_(average)
+        kept = [value.detach().clone() for value in live]
+        _copy(live, self.average.values())
         try:
             yield
         finally:
-            for value, old in zip(live, kept, strict=True):
-                value.copy_(old)
+            _copy(live, kept)
+
+
+@torch.no_grad()
+def _copy(to: Iterable[Tensor], source: Iterable[Tensor]) -> None:
+    for value, new in zip(to, source, strict=True):
+        value.copy_(new)
