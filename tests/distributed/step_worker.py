@@ -48,12 +48,28 @@ def gathered(rank: int, world: int) -> dict[str, torch.Tensor]:
     return {"weight": weight.grad}
 
 
+def partly_idle(rank: int, world: int) -> dict[str, torch.Tensor]:
+    """The averaged gradients of parameters that the first process alone, every process, and no process uses."""
+    weights = {name: torch.nn.Parameter(torch.ones(3)) for name in ("first", "every", "none")}
+    loss = weights["every"].sum() * (rank + 1)
+    if rank == 0:
+        loss = loss + weights["first"].sum()
+    loss.backward()
+    average_gradients(weights.values())
+    return {name: weight.grad for name, weight in weights.items() if weight.grad is not None}
+
+
 if __name__ == "__main__":
     rank, world = int(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{sys.argv[3]}", rank=rank, world_size=world)
-    found = gathered(rank, world) if sys.argv[5] == "gather" else step(rank, world, sys.argv[5], int(sys.argv[6]))
+    if sys.argv[5] == "gather":
+        found = gathered(rank, world)
+    elif sys.argv[5] == "idle":
+        found = partly_idle(rank, world)
+    else:
+        found = step(rank, world, sys.argv[5], int(sys.argv[6]))
     save_file({name: value.contiguous() for name, value in found.items()}, f"{sys.argv[4]}-{rank}")
     if world > 1:
         dist.destroy_process_group()

@@ -59,3 +59,10 @@ def test_gathering_carries_the_gradient_of_every_row(tmp_path: Path) -> None:
     (alone,) = _run(tmp_path, 1, "gather")
     for part in _run(tmp_path, 2, "gather"):
         assert torch.allclose(part["weight"], alone["weight"], atol=1e-12)
+
+
+def test_what_no_process_uses_keeps_no_gradient(tmp_path: Path) -> None:
+    """An optimiser passes it over, weight decay included, as it does in one process."""
+    for part in _run(tmp_path, 2, "idle"):
+        assert part.keys() == {"first", "every"}
+        assert torch.equal(part["first"], torch.full((3,), 0.5)) and torch.equal(part["every"], torch.full((3,), 1.5))
