@@ -41,6 +41,17 @@ def test_copies_within_a_group_do_not_shrink_the_interval():
     assert blind.high - blind.low < 0.6 * (single.high - single.low)
 
 
+def test_an_interval_by_patient_shrinks_with_patients_and_not_with_their_images():
+    def width(patients, images):
+        of_patient = values(patients, seed=11).repeat_interleave(images)
+        found = bootstrap_mean(of_patient, torch.arange(patients).repeat_interleave(images), seed=3)
+        return found.high - found.low
+
+    widths = [width(patients, 2) for patients in (20, 80, 320)]
+    assert widths[0] > 1.5 * widths[1] > 2.25 * widths[2] > 0
+    assert width(80, 20) == pytest.approx(width(80, 2))
+
+
 def test_uneven_groups_weigh_by_their_samples():
     sample = torch.tensor([1.0, 0.0, 0.0, 0.0])
     found = bootstrap_mean(sample, torch.tensor([7, 3, 3, 3]), seed=3)
@@ -74,6 +85,21 @@ def test_recall_from_ranks_to_interval():
     found = bootstrap_mean((places <= 5).double(), seed=0)
     assert 0.0 <= found.low <= found.estimate <= found.high <= 1.0
     assert found.estimate == float((places <= 5).double().mean())
+
+
+def test_resamples_without_a_value_do_not_count():
+    truth = torch.tensor([1.0, 0.0, 0.0, 0.0])
+
+    def share_where_both_occur(drawn):
+        share = float(truth[drawn].mean())
+        return share if 0 < share < 1 else float("nan")
+
+    found = bootstrap_statistic(share_where_both_occur, 4, seed=0, resamples=400)
+    # A resample of four lacks the one positive with probability (3/4)^4.
+    assert found.resamples == pytest.approx(400 * (1 - 0.75**4), rel=0.1)
+    assert found.low >= 0.25
+    with pytest.raises(ValueError, match="NaN on 50 of 50 resamples"):
+        bootstrap_statistic(lambda drawn: float("nan"), 4, seed=0, resamples=50)
 
 
 def test_one_sample_has_an_interval_of_one_point():

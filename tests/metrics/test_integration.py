@@ -43,6 +43,17 @@ def test_the_root_equals_a_direct_matrix_square_root():
     assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-8)
 
 
+def test_two_samples_of_one_gaussian_are_near_and_the_form_of_the_released_fast_mode_is_not():
+    """That iteration starts at its own fixed point and returns S_a S_b itself where the root was meant."""
+    a, b = (tokens(count=20_000, width=16, seed=seed) * 1.5 for seed in (20, 21))
+    covariance_a, covariance_b = torch.cov(a.T), torch.cov(b.T)
+    fast = float((a.mean(0) - b.mean(0)).square().sum() + torch.trace(covariance_a + covariance_b))
+    fast -= 2 * float(torch.trace(covariance_a @ covariance_b))
+    exact = frechet_distance(a, b)
+    assert 0 < exact < 0.01 * float(covariance_a.trace())
+    assert abs(fast) > 100 * exact
+
+
 def test_the_rate_is_the_logarithm_of_the_sum_and_the_order_of_layers_is_free():
     layers = [(tokens(seed=5), tokens(seed=6) + 1), (tokens(seed=7) * 2, tokens(seed=8))]
     found = modality_integration_rate(*zip(*layers, strict=True))

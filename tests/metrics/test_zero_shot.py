@@ -80,6 +80,18 @@ def test_prompt_pairs_give_the_softmax_of_two_cosines_and_an_auroc_a_finding():
     assert score.skipped == (2,)
 
 
+def test_swapping_positive_and_negative_prompts_mirrors_every_probability_and_the_auroc():
+    generator = torch.Generator().manual_seed(4)
+    query = torch.randn(50, 6, generator=generator)
+    positive, negative = torch.randn(2, 3, 6, generator=generator)
+    found = multi_label_scores(query, positive, negative, scale=5.0)
+    swapped = multi_label_scores(query, negative, positive, scale=5.0)
+    assert torch.allclose(found + swapped, torch.ones(50, 3), atol=1e-6)
+    labels = torch.randint(2, (50, 3), generator=generator).double()
+    one, other = multi_task(roc_auc, found, labels), multi_task(roc_auc, swapped, labels)
+    assert one.mean == pytest.approx(1 - other.mean) and one.mean != pytest.approx(0.5, abs=1e-3)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(dtype):
     query = torch.randn(4, 8, generator=torch.Generator().manual_seed(3)).to(dtype)

@@ -84,12 +84,13 @@ def bootstrap_statistic(
     confidence: float = 0.95,
 ) -> Interval:
     """Interval of any statistic that is not a mean (AUC, median rank, correlation), as a function of sample
-    indices.
+    indices. Where it is not defined on a resample (an AUC of one class alone) it may return NaN: that resample
+    does not count.
 
     Shape: group (samples,); `statistic` gets an index vector, with repeats, into the samples.
 
-    Raises: ValueError for no sample, lengths that differ, or a confidence outside 0 to 1; what `statistic`
-    raises.
+    Raises: ValueError for no sample, lengths that differ, a confidence outside 0 to 1, or a statistic that is NaN
+    on all resamples but one; what `statistic` raises.
 
     >>> ranks = torch.tensor([1.0, 3.0, 2.0])
     >>> bootstrap_statistic(lambda drawn: float(ranks[drawn].median()), 3, seed=0).estimate
@@ -106,7 +107,13 @@ def bootstrap_statistic(
     values = []
     for draw in _draws(groups, resamples, seed):
         values += [statistic(_members(order, first, count, chosen)) for chosen in draw]
-    return _interval(float(statistic(everything)), torch.tensor(values, dtype=torch.float64), confidence, groups)
+    drawn = torch.tensor(values, dtype=torch.float64)
+    drawn = drawn[~drawn.isnan()]
+    if len(drawn) < 2:
+        raise ValueError(
+            f"the statistic is NaN on {resamples - len(drawn)} of {resamples} resamples; it needs more groups."
+        )
+    return _interval(float(statistic(everything)), drawn, confidence, groups)
 
 
 def _members(

@@ -65,8 +65,9 @@ def uniformity(
     total = unit.new_zeros(())
     for start in range(0, samples, rows):
         block = unit[start : start + rows]
-        squared = (2.0 - 2.0 * block @ unit[start:].T).clamp_min(0.0)
-        total += torch.exp(-t * squared).triu(diagonal=1).sum()
+        # In place: the block of squared distances is the working memory.
+        squared = (block @ unit[start:].T).mul_(-2.0).add_(2.0).clamp_min_(0.0)
+        total += squared.mul_(-t).exp_().triu_(diagonal=1).sum()
     return float(torch.log(total / (samples * (samples - 1) / 2)))
 
 

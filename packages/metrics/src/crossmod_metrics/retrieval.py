@@ -163,8 +163,10 @@ def best_rank_distribution(candidates: int, positives: int) -> Float[Tensor, " c
 def mean_rank_variance(ranks: Shaped[Tensor, "instances languages"], candidates: int) -> RankConsistency:
     """MRV = mean_i mean_k (r_ik - mean_k r_ik)^2: does an instance get the same rank in every language?
 
-    0 is perfectly consistent. Defined with 1-to-K contrastive learning (CCR^k); the released script of that
-    work reports the mean standard deviation, so both are returned.
+    r_ik is the rank in the gallery of language k alone; with several captions a language, the best-ranked of them,
+    which is what `ranks` gives. 0 is perfectly consistent. Defined with 1-to-K contrastive learning (CCR^k); the
+    released script of that work reports the mean standard deviation, so both are returned. The formula on the page
+    of the paper is not verified.
 
     Shape: ranks (instances, languages); a constant added to the ranks of an instance changes nothing.
 

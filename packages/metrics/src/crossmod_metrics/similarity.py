@@ -75,9 +75,10 @@ class Embeddings:
 
     def double(self, start: int, stop: int) -> Float[Tensor, "block dim"]:
         """Return rows start .. stop in double precision, scaled; of unit length if asked, but for zero rows."""
-        block = self.values[start:stop].double() * 2.0**-self.exponent
+        # In place on one copy: at 512 dimensions every further copy is as large as half of the working memory.
+        block = self.values[start:stop].detach().to(torch.float64, copy=True).mul_(2.0**-self.exponent)
         if self.normalise:
-            block = block / block.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+            block.div_(block.norm(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny))
         return block
 
 
@@ -90,8 +91,8 @@ def score_rows(query: Embeddings, candidates: Embeddings, start: int, blocks: Bl
     total = len(candidates.values)
     scores = torch.empty(len(rows), total, dtype=torch.float32, device=rows.device)
     for column in range(0, total, blocks.columns):
-        block = candidates.double(column, column + blocks.columns)
-        scores[:, column : column + blocks.columns] = rows @ block.T
+        # Not held by a name, so that one block is freed before the next is made.
+        scores[:, column : column + blocks.columns] = rows @ candidates.double(column, column + blocks.columns).T
     return scores
 
 
