@@ -39,8 +39,11 @@ class Domain:
         recipe: The domain's recipe class.
         recipes: Folder of packaged recipe YAML files; `default.yaml` is what a bare `crossmod train NAME` runs.
         evaluations: Named evaluations beside the ones that core offers every domain.
-        drawings: By modality, `"package.module:function"` that draws a raw item as an SVG text for the run report;
-            None instead of a text shows the item without a picture. Modalities without one are shown as text.
+        drawings: By modality, `"package.module:function"` that draws a raw item for the run report, as an SVG text or
+            as the bytes of a PNG; None instead shows the item without a picture. Modalities without one are shown as
+            text.
+        finish: Names of evaluations that a finished run is scored on beside retrieval, with their default options;
+            one that the corpus has no labels for is left out.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Domain:
     recipes: Path
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     drawings: Mapping[str, str] = field(default_factory=dict)
+    finish: tuple[str, ...] = ()
 
     def recipe_names(self) -> list[str]:
         """The packaged recipes that `--config NAME` finds, the default first."""

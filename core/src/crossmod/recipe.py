@@ -175,6 +175,8 @@ class RunSettings(Settings):
         compile: Compile the towers with torch.compile.
         initialise: A run or model folder whose processors and weights training starts from (fine-tuning).
         initialise_only: Modalities that are taken from there; the others start anew. Empty takes them all.
+        initialise_parts: Parts of this model and the parts of that one whose weights they start from, such as
+            `{"towers.image.visual": "towers.image"}`; processors are then this recipe's own, and nothing else is taken.
         freeze: Modalities whose tower and projection stay as they are, in evaluation mode (LiT, arXiv:2111.07991).
         folder: The run folder; empty makes `runs/DOMAIN-DATE-TIME`.
     """
@@ -196,6 +198,7 @@ class RunSettings(Settings):
     compile: bool = False
     initialise: str = ""
     initialise_only: tuple[str, ...] = ()
+    initialise_parts: dict[str, str] = field(default_factory=dict)
     freeze: tuple[str, ...] = ()
     folder: str = ""
 
@@ -208,6 +211,11 @@ class RunSettings(Settings):
             raise UserError(
                 f"run.batch_size {self.batch_size} does not divide evenly over {self.devices} devices; "
                 f"take a multiple of {self.devices}."
+            )
+        if self.initialise_parts and (self.initialise_only or not self.initialise):
+            raise UserError(
+                "run.initialise_parts takes parts out of the run that run.initialise names, and stands instead of "
+                "run.initialise_only; give the first without the last."
             )
 
     def build(self) -> RunSettings:

@@ -44,6 +44,23 @@ def test_prompts_exchanged_turn_the_score_round(context: EvaluationContext) -> N
     assert float(turned[0].rows[0].cells["auroc"]) == pytest.approx(1 - float(honest), abs=1e-6)
 
 
+def test_intervals_resample_subjects(context: EvaluationContext) -> None:
+    label = context.prepared.corpus.labels["upper"]
+    (by_point,) = zero_shot.evaluate(context, ZeroShotSettings())
+    cells = by_point.rows[0].cells
+    assert float(cells["low"]) < float(cells["auroc"]) <= float(cells["high"])
+    # Few subjects of many points each say less than as many subjects as points.
+    subject = np.arange(len(label.values)) // 120
+    corpus = replace(context.prepared.corpus, subject=subject)
+    few = EvaluationContext(context.model, context.recipe, ready=replace(context.prepared, corpus=corpus))
+    assert set(labelled_items(few.prepared, label, "test").subject.tolist()) == set(subject.tolist())
+    (by_subject,) = zero_shot.evaluate(few, ZeroShotSettings())
+    assert by_subject.rows[0].cells["auroc"] == cells["auroc"]
+    assert (by_subject.rows[0].cells["low"], by_subject.rows[0].cells["high"]) != (cells["low"], cells["high"])
+    (without,) = zero_shot.evaluate(context, ZeroShotSettings(resamples=0))
+    assert "low" not in without.rows[0].cells
+
+
 def test_four_classes_are_scored_by_accuracy_beside_chance(context: EvaluationContext) -> None:
     corpus = context.prepared.corpus
     points = corpus.columns["point"]

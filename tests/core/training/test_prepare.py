@@ -7,7 +7,6 @@ import torch
 from crossmod.contracts.corpus import Column, Corpus
 from crossmod.errors import UserError
 from crossmod.testing.tiny import TinyData
-from crossmod.training import prepare as module
 from crossmod.training.prepare import prepare
 from crossmod.vectors.processor import VectorProcessor
 
@@ -82,7 +81,7 @@ def test_nothing_usable_says_so() -> None:
 
 
 def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(VectorProcessor, "items_a_chunk", 7)
     monkeypatch.setattr(VectorProcessor, "smallest_for_workers", 1)
     corpus = _points(TinyData(points=40, broken=3).build())
     alone = prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0.2)

@@ -76,6 +76,9 @@ class Corpus:
         weight: [rows] how often training draws a row, against others: under `run.draw groups` an epoch visits a
             group as often as its heaviest row weighs (rounded) and draws its rows in proportion; under `rows` it
             visits each row that often. None weighs all rows 1.
+        subject: [rows] int64; rows with equal numbers come from one patient, place or author, whose studies are not
+            independent of one another: no subject stands in two splits, and intervals resample subjects. None takes
+            every group for a subject of its own.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Corpus:
     rejected: Sequence[Rejected] = ()
     labels: Mapping[str, Label] = field(default_factory=dict)
     weight: npt.NDArray[np.float64] | None = None
+    subject: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

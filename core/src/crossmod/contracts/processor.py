@@ -42,9 +42,11 @@ class Processor(ABC):
     Attributes:
         smallest_for_workers: Number of items below which worker processes cost more than they save; the default
             suits processors that take a fraction of a millisecond an item.
+        items_a_chunk: Items handed to a worker, and back from it, at a time; large items want fewer.
     """
 
     smallest_for_workers: int = 8192
+    items_a_chunk: int = 512
 
     @property
     @abstractmethod

@@ -21,10 +21,12 @@ class Labelled:
     Shape:
         item: [items], positions among the modality's inputs.
         values: [items] float64.
+        subject: [items]; equal numbers come from one subject (`Corpus.subject`), or from one group.
     """
 
     item: Int64[Tensor, "items"]
     values: Float[Tensor, "items"]
+    subject: Int64[Tensor, "items"]
 
 
 def labelled_items(prepared: Prepared, label: Label, split: str) -> Labelled:
@@ -32,13 +34,15 @@ def labelled_items(prepared: Prepared, label: Label, split: str) -> Labelled:
     rows = torch.from_numpy(prepared.corpus.rows(split))
     item = prepared.item[label.modality][rows]
     values = torch.from_numpy(label.values)[rows]
+    subject = prepared.group if prepared.corpus.subject is None else torch.from_numpy(prepared.corpus.subject)
+    subject = subject[rows]
     known = (item >= 0) & ~values.isnan()
-    item, values = item[known], values[known]
+    item, values, subject = item[known], values[known], subject[known]
     order = torch.argsort(item, stable=True)
-    item, values = item[order], values[order]
+    item, values, subject = item[order], values[order], subject[order]
     first = torch.ones(len(item), dtype=torch.bool)
     first[1:] = item[1:] != item[:-1]
-    return Labelled(item[first], values[first])
+    return Labelled(item[first], values[first], subject[first])
 
 
 def require_labels(prepared: Prepared, *, prompts: bool) -> Mapping[str, Label]:

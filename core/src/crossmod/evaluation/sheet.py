@@ -73,4 +73,7 @@ def _exhibit(domain: Domain, modality: str, item: Any) -> Exhibit:
     if target is None:
         return Exhibit(caption=str(item)[:400])
     module, _, name = target.partition(":")
-    return Exhibit(caption=str(item)[:120], svg=getattr(import_module(module), name)(item))
+    drawn = getattr(import_module(module), name)(item)
+    if isinstance(drawn, bytes):
+        return Exhibit(caption=str(item)[:120], png=drawn)
+    return Exhibit(caption=str(item)[:120], svg=drawn)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from crossmod.contracts.corpus import Label
@@ -12,7 +12,7 @@ from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.labelled import labelled_items, require_labels
 from crossmod.evaluation.settings import ZeroShotSettings
 from crossmod.model import CrossModal
-from crossmod_metrics import class_embeddings, roc_auc, zero_shot_metrics, zero_shot_scores
+from crossmod_metrics import bootstrap_statistic, class_embeddings, roc_auc, zero_shot_metrics, zero_shot_scores
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
 
@@ -51,8 +51,9 @@ def evaluate(context: EvaluationContext, settings: ZeroShotSettings) -> list[Tab
         vectors = model.embed(label.modality, prepared.inputs[label.modality].take(found.item))
         scores = zero_shot_scores(vectors, prompt_classes(model, settings.text, label))
         if len(label.classes) == 2:
-            auroc = roc_auc(scores[:, 1] - scores[:, 0], truth)
-            cells = {"label": name, "items": len(truth), "positive": float(truth.double().mean()), "auroc": auroc}
+            margin = scores[:, 1] - scores[:, 0]
+            cells = {"label": name, "items": len(truth), "positive": float(truth.double().mean())}
+            cells |= {"auroc": roc_auc(margin, truth)} | auroc_interval(margin, truth, found.subject, settings)
             binary.append(Row(cells=cells))
         else:
             score = zero_shot_metrics(scores, truth)
@@ -68,6 +69,27 @@ def evaluate(context: EvaluationContext, settings: ZeroShotSettings) -> list[Tab
     return _tables(binary, several, f"zero-shot, {settings.split} split of {prepared.corpus.name}")
 
 
+def auroc_interval(
+    scores: Float[Tensor, "items"],
+    truth: Int64[Tensor, "items"],
+    subject: Int64[Tensor, "items"],
+    settings: ZeroShotSettings,
+) -> dict[str, Cell]:
+    """Lower and upper end of the 95 % interval of an AUROC, subjects drawn with replacement.
+
+    Draws of one class alone have no AUROC and do not count; without two subjects there is no interval.
+    """
+    if not settings.resamples or len(torch.unique(subject)) < 2:
+        return {}
+
+    def auroc(drawn: Int64[Tensor, "drawn"]) -> float:
+        chosen = truth[drawn]
+        return roc_auc(scores[drawn], chosen) if 0 < int(chosen.sum()) < len(chosen) else float("nan")
+
+    found = bootstrap_statistic(auroc, len(truth), subject, seed=settings.seed, resamples=settings.resamples)
+    return {"low": found.low, "high": found.high}
+
+
 def _tables(binary: list[Row], several: list[Row], title: str) -> list[Table]:
     tables = []
     if binary:
@@ -81,7 +103,11 @@ def _tables(binary: list[Row], several: list[Row], title: str) -> list[Table]:
             Column(key="positive", title="share positive", decimals=3),
             Column(key="auroc", title="AUROC", decimals=3),
         ]
-        tables.append(Table(columns=columns, rows=binary, title=title, note="A dash: one class only in this split."))
+        note = "A dash: one class only in this split."
+        if any("low" in row.cells for row in binary):
+            columns += [Column(key="low", title="95 % from", decimals=3), Column(key="high", title="to", decimals=3)]
+            note += " Intervals resample subjects, not items."
+        tables.append(Table(columns=columns, rows=binary, title=title, note=note))
     if several:
         columns = [
             Column(key="label", title="label"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,6 +18,9 @@ from crossmod.runs.model_folder import find_model, load_weights, read_spec, read
 from crossmod.runs.processor_folder import load_processors
 from crossmod.training.order import mix_seed
 from crossmod.training.prepare import OnProgress, Prepared, prepare
+
+PARTS = ("towers", "heads")
+"""What a model has of every modality."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,13 @@ class Start:
 
     Args:
         folder: Its folder.
-        modalities: What is taken from it.
+        modalities: What is taken from it, processors included.
+        parts: Parts of the new model, and the parts of that one whose weights they take.
     """
 
     folder: Path
     modalities: tuple[str, ...]
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, recipe: Recipe) -> Start | None:
@@ -143,6 +148,8 @@ class Start:
         for modality in recipe.run.initialise_only:
             if modality not in own:
                 raise UserError(f"run.initialise_only names {modality!r}, but the recipe has {', '.join(own)}.")
+        if recipe.run.initialise_parts:
+            return cls(find_model(Path(recipe.run.initialise)), (), recipe.run.initialise_parts)
         folder, wanted = find_model(Path(recipe.run.initialise)), recipe.run.initialise_only or own
         spec = read_spec(folder)
         for modality in wanted:
@@ -159,10 +166,21 @@ class Start:
         return load_processors(self.folder / "processors", {name: towers[name] for name in self.modalities})
 
     def load(self, model: CrossModal) -> None:
-        """Load the taken modalities' weights, strictly."""
+        """Load the taken weights, strictly.
+
+        Raises:
+            UserError: One of the models has no such part, or the two parts differ.
+        """
         weights = read_weights(self.folder)
-        for modality in self.modalities:
-            for part in ("towers", "heads"):
-                start = f"{part}.{modality}."
-                own = {name.removeprefix(start): value for name, value in weights.items() if name.startswith(start)}
-                load_weights(getattr(model, part)[modality], own, f"{part}.{modality} of {self.folder}")
+        same = {f"{part}.{modality}": f"{part}.{modality}" for modality in self.modalities for part in PARTS}
+        for mine, theirs in (same | dict(self.parts)).items():
+            own = {
+                name.removeprefix(f"{theirs}."): value
+                for name, value in weights.items()
+                if name.startswith(f"{theirs}.")
+            }
+            try:
+                module = model.get_submodule(mine)
+            except AttributeError:
+                raise UserError(f"run.initialise_parts names {mine}, which this model does not have.") from None
+            load_weights(module, own, f"{theirs} of {self.folder}")

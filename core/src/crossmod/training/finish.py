@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from crossmod.domain import Domain
+from crossmod.errors import UserError
+from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.retrieval import Direction, retrieval_table, retrieve
+from crossmod.evaluation.run import evaluations, run_evaluation
 from crossmod.evaluation.sheet import sheet
 from crossmod.recipe import Recipe
 from crossmod.runs.card import data_warnings, model_card
@@ -37,17 +40,33 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
     scores = {direction.name: direction.scores() for direction in directions}
     flat = {f"{name} {key}": value for name, values in scores.items() for key, value in values.items()}
     fit.log.write(step, split, flat)
+    tables = [table, *_further(domain, recipe, fit.parts, split, display)]
     environment = folder.read_environment()
-    card = model_card(domain, recipe, model, prepared, environment, [table], step)
+    card = model_card(domain, recipe, model, prepared, environment, tables, step)
     save_model(folder.model, model, domain, recipe, card, {"step": step, "scores": scores})
-    _write_report(domain, recipe, folder, fit.parts, directions, table, split)
+    _write_report(domain, recipe, folder, fit.parts, directions, tables, split)
     for sentence in data_warnings(prepared):
         display.say(f"note: {sentence}")
     display.say("")
-    display.say(text_table(table))
+    for table in tables:
+        display.say(text_table(table))
     display.say(f"report      {folder.report}")
     display.say(f"model       {folder.model}")
     display.say(f"run folder  {folder.path}")
+
+
+def _further(domain: Domain, recipe: Recipe, parts: Parts, split: str, display: Display) -> list[Table]:
+    """The evaluations that the domain ends a run with; one that this corpus has nothing for says so."""
+    context = EvaluationContext(parts.model, recipe, ready=parts.prepared)
+    tables: list[Table] = []
+    for name in domain.finish:
+        evaluation = evaluations(domain)[name]
+        takes_split = "split" in {entry.name for entry in fields(evaluation.settings)}
+        try:
+            tables += run_evaluation(context, evaluation, [f"--split={split}"] if takes_split else [])
+        except UserError as error:
+            display.say(f"note: not evaluated on {name}: {error}")
+    return tables
 
 
 def _final_weights(folder: RunFolder, fit: Fit) -> int:
@@ -67,7 +86,7 @@ def _write_report(
     folder: RunFolder,
     parts: Parts,
     directions: list[Direction],
-    table: Table,
+    tables: list[Table],
     split: str,
 ) -> None:
     prepared = parts.prepared
@@ -87,7 +106,7 @@ def _write_report(
         status="complete",
         environment=environment,
         metrics=replace(logged, rows=[row for row in logged.rows if row.get("split") != split]),
-        results=[table],
+        results=tables,
         figures=[
             rank_histogram(
                 direction.ranks.ceil().long().tolist(),

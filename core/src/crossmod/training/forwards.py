@@ -41,6 +41,10 @@ class BatchForwards:
             self._embedding[modality] = self._model.project(modality, self.features(modality).pooled)
         return self._embedding[modality]
 
+    def project(self, modality: str, pooled: Tensor) -> Tensor:
+        """The normalised embeddings of pooled features."""
+        return self._model.project(modality, pooled)
+
 
 class FixedEmbeddings:
     """A `Forwards` over embeddings that are already there; objectives that want more are refused.
@@ -67,3 +71,7 @@ class FixedEmbeddings:
     def embedding(self, modality: str) -> Tensor:
         """The given embeddings."""
         return self._embeddings[modality]
+
+    def project(self, modality: str, pooled: Tensor) -> Tensor:
+        """The normalised embeddings of pooled features."""
+        return self._model.project(modality, pooled)

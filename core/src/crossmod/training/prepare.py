@@ -17,9 +17,6 @@ from crossmod.contracts.processor import Processed, Processor
 from crossmod.errors import UserError
 from crossmod.workers import map_chunks
 
-CHUNK = 512
-"""Items a worker processes at a time: large enough to amortise the hand-over, small enough for a live count."""
-
 
 class TooManyRejectedError(UserError):
     """More items were rejected than a run accepts.
@@ -99,7 +96,7 @@ def prepare(
             )
         column = corpus.columns[modality]
         parts = _process(processor, modality, column.items, workers, on_progress)
-        keep[modality], refused = _accepted(parts, len(column.items))
+        keep[modality], refused = _accepted(parts, len(column.items), processor.items_a_chunk)
         rejected += [_describe(modality, column, position, reason) for position, reason in refused]
         for part in parts:
             for name, count in part.counts.items():
@@ -119,24 +116,24 @@ def _process(
     results = map_chunks(
         processor.process,
         items,
-        chunk=CHUNK,
+        chunk=processor.items_a_chunk,
         workers=workers,
         smallest=processor.smallest_for_workers,
         what=f"{modality} items",
     )
     for part in results:
         parts.append(part)
-        on_progress(modality, min(len(parts) * CHUNK, len(items)), len(items))
+        on_progress(modality, min(len(parts) * processor.items_a_chunk, len(items)), len(items))
     return parts or [processor.process([])]
 
 
-def _accepted(parts: Sequence[Processed], items: int) -> tuple[np.ndarray[Any, Any], list[tuple[int, str]]]:
+def _accepted(parts: Sequence[Processed], items: int, chunk: int) -> tuple[np.ndarray[Any, Any], list[tuple[int, str]]]:
     """The new position of every item, -1 for rejected ones, and (old position, reason) of those."""
     position = np.full(items, -1, dtype=np.int64)
     refused: list[tuple[int, str]] = []
     accepted = 0
     for number, part in enumerate(parts):
-        start = number * CHUNK
+        start = number * chunk
         position[start + part.accepted] = np.arange(accepted, accepted + len(part.accepted))
         accepted += len(part.accepted)
         refused += [(start + where, reason) for where, reason in part.rejected]
@@ -186,6 +183,7 @@ def _drop_rows(corpus: Corpus, keep: Mapping[str, Any]) -> tuple[Corpus, dict[st
         group=corpus.group[rows],
         split=corpus.split[rows],
         weight=None if corpus.weight is None else corpus.weight[rows],
+        subject=None if corpus.subject is None else corpus.subject[rows],
         labels={name: replace(label, values=label.values[rows]) for name, label in corpus.labels.items()},
     )
     return kept, item

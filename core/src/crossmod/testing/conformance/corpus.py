@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from crossmod.contracts.corpus import SPLITS, Column, Corpus, Rejected
 from crossmod.recipe import Recipe
@@ -24,6 +25,7 @@ class CorpusConformance(Conformance):
         assert len(corpus) > 0 and corpus.name
         lengths = {name: len(column.item) for name, column in corpus.columns.items()}
         lengths |= {"group": len(corpus.group), "split": len(corpus.split)}
+        lengths |= {} if corpus.subject is None else {"subject": len(corpus.subject)}
         lengths |= {f"label {name}": len(label.values) for name, label in corpus.labels.items()}
         assert {name: length for name, length in lengths.items() if length != len(corpus.ids)} == {}
 
@@ -49,6 +51,13 @@ class CorpusConformance(Conformance):
         pairs = sorted(set(taking_part))
         shared = [f"group {one[0]}: {one[1]}, {other[1]}" for one, other in pairwise(pairs) if one[0] == other[0]]
         assert shared == []
+
+    def test_no_subject_is_in_two_splits(self, corpus: Corpus) -> None:
+        if corpus.subject is None:
+            pytest.skip("the corpus states no subjects beside its groups")
+        rows = corpus.rows(*SPLITS)
+        pairs = sorted(set(zip(corpus.subject[rows].tolist(), corpus.split[rows].tolist(), strict=True)))
+        assert [f"{one}, {other}" for one, other in pairwise(pairs) if one[0] == other[0]] == []
 
     def test_there_is_something_to_learn_and_to_test(self, corpus: Corpus) -> None:
         for split in ("train", "test"):
