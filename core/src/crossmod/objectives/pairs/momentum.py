@@ -1,0 +1,69 @@
+"""ALBEF's contrast: momentum keys, a queue, and targets softened by the momentum model (arXiv:2107.07651)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from crossmod.objectives.pairs.intra_modal import hard_targets, keys_of
+from crossmod.objectives.pairs.logits import cosine_logits
+from crossmod.objectives.pairs.soft_targets import PairLoss, soft_target_infonce
+from crossmod.objectives.pairs.targets import momentum_soft
+
+
+class MomentumKeys(NamedTuple):
+    """One modality's momentum features of the batch, and its queue.
+
+    Shape:
+        batch: [batch, dim]; queue: [queued, dim] or None; queue_group: [queued] or None.
+    """
+
+    batch: Float[Tensor, "batch dim"]
+    queue: Float[Tensor, "queued dim"] | None = None
+    queue_group: Int64[Tensor, "queued"] | None = None
+
+
+def momentum_contrast(
+    a: Float[Tensor, "batch dim"],
+    b: Float[Tensor, "batch dim"],
+    scale: Float[Tensor, ""],
+    keys_a: MomentumKeys,
+    keys_b: MomentumKeys,
+    *,
+    share: float = 0.4,
+    group: Int64[Tensor, "batch"] | None = None,
+) -> PairLoss:
+    """Soft-target InfoNCE of a against b's momentum keys and of b against a's, targets distilled in part.
+
+    T = share * softmax(scale <momentum row, keys>) + (1 - share) * hard. Keys and targets are constants; rows and the
+    scale have gradients. Without `group` the hard target is the own pair, and queued duplicates count as negatives, as
+    in ALBEF's pre-training; with it they share the target, as in its fine-tuning. Over processes each scores its own
+    rows against its own batch's keys and the common queue, as ALBEF does: nothing is gathered.
+
+    Shape:
+        a, b: [batch, dim]; scale: []; group: [batch].
+
+    Raises:
+        ValueError: Sides differ in rows, groups are given for the batch or for a queue alone, or the share is
+            outside [0, 1].
+    """
+    shapes = [tuple(rows.shape) for rows in (a, b, keys_a.batch, keys_b.batch)]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"rows and momentum features have shapes {shapes}; all four belong to the same batch")
+    logits_ab, targets_ab = _direction(a, keys_a.batch, keys_b, scale, share, group)
+    logits_ba, targets_ba = _direction(b, keys_b.batch, keys_a, scale, share, group)
+    return soft_target_infonce(logits_ab, logits_ba, targets_ab, targets_ba)
+
+
+def _direction(
+    rows: Tensor, momentum_rows: Tensor, keys: MomentumKeys, scale: Tensor, share: float, group: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    every_key = keys_of(keys.batch, keys.queue)
+    logits = cosine_logits(rows, every_key, scale)
+    with torch.no_grad():
+        hard = hard_targets(logits, group, keys.queue, keys.queue_group)
+        momentum_logits = cosine_logits(momentum_rows, every_key, scale)
+    return logits, momentum_soft(momentum_logits, hard, share)

@@ -1,0 +1,123 @@
+"""Every loss of the family on hostile input: a defined value, a sentence, and never a number made of NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from crossmod.contracts.tower import Features
+from crossmod.objectives.matching.answers import answer_cross_entropy
+from crossmod.objectives.matching.boxes import box_loss
+from crossmod.objectives.matching.cross_resolution import resolution_contrast, resolution_prediction
+from crossmod.objectives.matching.event_contrast import LocalTextContrast, OrderContrast
+from crossmod.objectives.matching.focal import dice_loss, quality_focal_loss, sigmoid_focal_loss
+from crossmod.objectives.matching.pair_fusion import PairFusion
+from crossmod.objectives.matching.pair_matching import PairMatchingLoss, matching_cross_entropy
+from crossmod.objectives.matching.word_moments import MomentWordContrast
+from crossmod.state.logit_scale import LogitScale
+
+
+class Sum(PairFusion):
+    width = 4
+
+    def forward(self, a: Features, b: Features, /) -> Tensor:
+        return a.pooled.float() + b.pooled.float()
+
+
+Loss = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+
+
+def _matching(a: Tensor, b: Tensor, group: Tensor, scale: float) -> Tensor:
+    torch.manual_seed(0)
+    loss = PairMatchingLoss(Sum()).to(torch.float32)
+    return loss(Features(a), Features(b), group, scale * a.detach().float() @ b.detach().float().T).loss
+
+
+def _boxes(a: Tensor, b: Tensor, group: Tensor, scale: float) -> Tensor:
+    # The second half of the row are sizes, which are not negative.
+    return box_loss(torch.cat([a[:, :2], a[:, 2:].abs()], 1), torch.cat([b[:, :2], b[:, 2:].abs()], 1)).loss
+
+
+LOSSES: dict[str, Loss] = {
+    "resolution contrast": lambda a, b, g, s: resolution_contrast(a, b, torch.tensor(s), g),
+    "resolution prediction": lambda a, b, g, s: resolution_prediction(a, b),
+    "local text": lambda a, b, g, s: LocalTextContrast(LogitScale(s))(a, b, g).loss,
+    "order": lambda a, b, g, s: OrderContrast(LogitScale(s))(a, b, g, b[:, None].flip(2)).loss,
+    "moment words": lambda a, b, g, s: (
+        MomentWordContrast(LogitScale(s))(a, torch.stack([b, -b], 1), torch.ones(len(b), 2, dtype=torch.bool), g).loss
+    ),
+    "matching": _matching,
+    "matching cross-entropy": lambda a, b, g, s: matching_cross_entropy(a[:, :2] - b[:, :2], g == 0),
+    "answers": lambda a, b, g, s: answer_cross_entropy(a - b, g % 4, torch.ones(len(g), dtype=torch.bool)),
+    "focal": lambda a, b, g, s: sigmoid_focal_loss(a - b, (g % 2)[:, None].expand_as(a).to(a.dtype)),
+    "quality focal": lambda a, b, g, s: quality_focal_loss(a - b, (g % 2)[:, None].expand_as(a).to(a.dtype) * 0.3),
+    "dice": lambda a, b, g, s: dice_loss(a - b, (g % 2)[:, None].expand_as(a).to(a.dtype)),
+    "boxes": _boxes,
+}
+SCORED = ("answers", "focal", "quality focal", "dice", "matching cross-entropy")
+"""Losses of scores, whose infinities have limits: a certain and right answer costs nothing."""
+PAIRED = [name for name in LOSSES if name not in SCORED]
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "dense": lambda x: x,
+    "transposed": lambda x: x.t().contiguous().t(),
+    "strided": lambda x: torch.stack([x, x], 2)[:, :, 0],
+    "expanded": lambda x: x[:1].expand(len(x), -1),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@settings(max_examples=25, deadline=None)
+@given(
+    batch=st.integers(0, 5),
+    groups=st.integers(1, 5),
+    dtype=st.sampled_from([torch.float64, torch.float32, torch.float16, torch.bfloat16]),
+    layout=st.sampled_from(sorted(LAYOUTS)),
+    scale=st.sampled_from([2.0, 14.3, 100.0]),
+    size=st.sampled_from([1.0, 0.0, 1e3]),
+    seed=st.integers(0, 10**6),
+)
+def test_finite_input_of_any_size_type_and_layout_gives_a_finite_loss_and_finite_gradients(
+    name: str, batch: int, groups: int, dtype: torch.dtype, layout: str, scale: float, size: float, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(2, batch, 4, generator=generator)
+    a[:1] *= size
+    leaves = [x.to(dtype).requires_grad_() for x in (a, b)]
+    group = torch.randint(0, groups, (batch,), generator=generator)
+    loss = LOSSES[name](*(LAYOUTS[layout](x) for x in leaves), group, scale)
+    assert loss.dtype == (torch.float64 if dtype == torch.float64 and name != "matching" else torch.float32)
+    assert math.isfinite(float(loss.detach())) and float(loss.detach()) > -1e-5
+    loss.backward()
+    if not batch:
+        assert float(loss.detach()) == 0
+    if dtype == torch.float16 and size == 0.0:
+        # Normalising divides the gradient by the length, or by its floor of 1e-8: float16 ends at 65,504.
+        return
+    for leaf in leaves:
+        assert leaf.grad is None or bool(torch.isfinite(leaf.grad).all())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@settings(max_examples=15, deadline=None)
+@given(broken=st.sampled_from([math.nan, math.inf, -math.inf]), batch=st.integers(2, 4), place=st.integers(0, 1))
+def test_broken_input_is_never_mistaken_for_a_loss(name: str, broken: float, batch: int, place: int) -> None:
+    a, b = torch.randn(2, batch, 4)
+    a[0, place] = math.nan if name in SCORED else broken
+    try:
+        loss = LOSSES[name](a, b, torch.arange(batch), 10.0)
+    except ValueError as refusal:
+        assert "NaN" in str(refusal) or "finite" in str(refusal)
+        return
+    assert not bool(torch.isfinite(loss))
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_sides_of_different_sizes_are_refused_in_a_sentence(name: str) -> None:
+    with pytest.raises(ValueError, match=r"\w+ .*[;,] .*\w+"):
+        LOSSES[name](torch.randn(3, 4), torch.randn(2, 4), torch.arange(3), 10.0)

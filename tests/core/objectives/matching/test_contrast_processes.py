@@ -1,0 +1,34 @@
+"""Two processes with unequal shares of a batch take the loss and the gradients of one process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+WORKER = Path(__file__).with_name("contrast_worker.py")
+
+
+def _run(folder: Path, world: int) -> list[dict[str, torch.Tensor]]:
+    words = [str(folder / f"rendezvous-{world}"), str(folder / f"out-{world}")]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(WORKER), str(rank), str(world), *words], stderr=subprocess.PIPE, text=True
+        )
+        for rank in range(world)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    return [load_file(f"{words[1]}-{rank}") for rank in range(world)]
+
+
+def test_two_processes_take_the_gradients_of_one(tmp_path: Path) -> None:
+    (alone,) = _run(tmp_path, 1)
+    assert len(alone) == 20
+    for part in _run(tmp_path, 2):
+        for name, value in alone.items():
+            assert torch.allclose(part[name], value, atol=1e-6 * float(value.abs().max()) + 1e-12), name
