@@ -13,13 +13,14 @@ from crossmod.errors import UserError
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """The known word nearest to `word`, or the empty text when none is near.
+    """The known word nearest to `word`, whatever its case, or the empty text when none is near.
 
-    >>> closest("sedd", ["seed", "data"])
-    'seed'
+    >>> closest("sedd", ["seed", "data"]), closest("filip", ["FILIP", "FDT"])
+    ('seed', 'FILIP')
     """
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return matches[0] if matches else ""
+    names = {name.lower(): name for name in known}
+    matches = difflib.get_close_matches(word.lower(), list(names), n=1)
+    return names[matches[0]] if matches else ""
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

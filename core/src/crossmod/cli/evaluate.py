@@ -12,15 +12,16 @@ from crossmod.cli.recipes import parse_recipe
 from crossmod.cli.trained import find_trained
 from crossmod.domain import Domain
 from crossmod.errors import UserError
-from crossmod.evaluation.settings import CORE_EVALUATIONS
+from crossmod.evaluation.settings import ATTACKS, CORE_EVALUATIONS
 
 HELP = """\
-usage: crossmod evaluate RUN [--on NAME] [--OPTION VALUE ...] [--data.OPTION VALUE ...] [--json]
+usage: crossmod evaluate RUN [--on NAME | --attack NAME] [--OPTION VALUE ...] [--data.OPTION VALUE ...] [--json]
 
 Score a trained model: RUN is a run folder, or the model folder of one. The tables go to the screen and are kept in
 RUN/evaluations.
 
   --on NAME              the evaluation (retrieval)
+  --attack NAME          retrieval on attacked input instead: sga, c-pgc or universal
   --OPTION VALUE         an option of that evaluation; crossmod evaluate --on NAME --help lists them
   --data.OPTION VALUE    score on another corpus than the model was trained on, such as --data.path new.csv
   --json                 one JSON document, for scripts
@@ -29,6 +30,7 @@ RUN/evaluations.
 examples:
   crossmod evaluate runs/first
   crossmod evaluate runs/first --on retrieval --split validation
+  crossmod evaluate runs/first --attack sga --budget 0.1 --transfer runs/second
 """
 
 
@@ -50,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     arguments = Arguments("evaluate", words)
     wants_help = arguments.flag("--help", "-h")
     path, given = arguments.leading(), folder_domain(arguments)
-    name = arguments.value("--on")
+    name = _named(arguments.value("--on"), arguments.value("--attack"))
     if wants_help:
         return _help(Path(path) if path is not None else None, given, name)
     as_json = arguments.flag("--json")
@@ -67,6 +69,17 @@ def run(words: Sequence[str]) -> int:
     from crossmod.evaluation.run import evaluate
 
     return evaluate(domain, Path(path), name=name, options=options, data=data, as_json=as_json)
+
+
+def _named(evaluation: str | None, attack: str | None) -> str | None:
+    if attack is None:
+        return evaluation
+    if attack not in ATTACKS:
+        names = ", ".join(ATTACKS)
+        raise UserError(f"there is no attack '{attack}'; there are {names}{suggestion(attack, ATTACKS) or '.'}")
+    if evaluation not in (None, attack):
+        raise UserError(f"--on {evaluation} and --attack {attack} are two evaluations; run one after the other.")
+    return attack
 
 
 def _require_known(domain: Domain, name: str) -> None:

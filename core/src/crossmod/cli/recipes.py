@@ -22,6 +22,7 @@ from crossmod.cli.recipe_dump import dump_recipe
 from crossmod.cli.recipe_text import read_file, read_mapping, write_yaml
 from crossmod.domain import Domain
 from crossmod.errors import UserError
+from crossmod.objectives.settings import FAMILY_SETTINGS
 from crossmod.recipe import Recipe
 from crossmod.settings import Settings
 
@@ -38,7 +39,12 @@ __all__ = [
     "recipe_parser",
 ]
 
-CORE_SETTINGS = ("crossmod.text.settings", "crossmod.vectors.settings", "crossmod.objectives.settings")
+CORE_SETTINGS = (
+    "crossmod.text.settings",
+    "crossmod.vectors.settings",
+    "crossmod.objectives.settings",
+    *FAMILY_SETTINGS,
+)
 """Core's modules whose classes a recipe may name short."""
 
 S = TypeVar("S", bound=Settings)

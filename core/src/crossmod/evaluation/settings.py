@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crossmod.domain import Evaluation
+from crossmod.robustness.settings import GeneratedSettings, SetGuidedSettings, UniversalSettings
 from crossmod.settings import Settings
 
 
@@ -43,10 +44,14 @@ class ZeroShotSettings(Settings):
     Args:
         split: Whose rows are classified.
         text: The modality that prompts are embedded by.
+        resamples: Draws of subjects behind each interval of an AUROC (1,000, as is usual); 0 gives none.
+        seed: Of those draws.
     """
 
     split: Literal["train", "validation", "test"] = "test"
     text: str = "text"
+    resamples: int = 1000
+    seed: int = 0
 
     def build(self) -> ZeroShotSettings:
         """Options describe no part of their own; they are read as they are."""
@@ -72,6 +77,30 @@ class ProbeSettings(Settings):
         return self
 
 
+_UNDER_ATTACK = "crossmod.robustness.evaluation:evaluate"
+
+ATTACKS: dict[str, Evaluation] = {
+    "sga": Evaluation(
+        "sga",
+        "retrieval under the set-level guidance attack, beside random signs of the same budget",
+        _UNDER_ATTACK,
+        SetGuidedSettings,
+    ),
+    "c-pgc": Evaluation(
+        "c-pgc",
+        "retrieval under one generated pattern for all samples, beside a random one of the same budget",
+        _UNDER_ATTACK,
+        GeneratedSettings,
+    ),
+    "universal": Evaluation(
+        "universal",
+        "retrieval under one pattern for all samples, found without a generator",
+        _UNDER_ATTACK,
+        UniversalSettings,
+    ),
+}
+"""The evaluations that `--attack NAME` names: they need a modality with a continuous input."""
+
 CORE_EVALUATIONS: dict[str, Evaluation] = {
     "retrieval": Evaluation(
         "retrieval",
@@ -91,5 +120,6 @@ CORE_EVALUATIONS: dict[str, Evaluation] = {
         "crossmod.evaluation.probe:evaluate",
         ProbeSettings,
     ),
+    **ATTACKS,
 }
 """What every domain can be evaluated on, beside its own evaluations."""

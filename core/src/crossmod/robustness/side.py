@@ -1,0 +1,111 @@
+"""One model under one attack: what it is asked, what the attack makes of it, and what noise alone would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from jaxtyping import Float
+from torch import Tensor
+
+from crossmod.model import CrossModal
+from crossmod.robustness.attacks import noise_values, sga_values, universal_perturbation
+from crossmod.robustness.budget import Budget
+from crossmod.robustness.continuous import declared_input
+from crossmod.robustness.scene import Ranks, Scene, scene
+from crossmod.robustness.settings import AttackSettings, PatternSettings, SetGuidedSettings
+from crossmod.training.prepare import Prepared
+
+Values = Float[Tensor, "items *shape"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model with what it is attacked on.
+
+    Args:
+        model: The model.
+        prepared: The corpus.
+        modality: The attacked one.
+        guide: The other.
+        settings: The attack.
+        read_anew: The corpus was prepared for another model; see `scene`.
+    """
+
+    model: CrossModal
+    prepared: Prepared
+    modality: str
+    guide: str
+    settings: AttackSettings
+    read_anew: bool = False
+    _attacked: dict[float, Values] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def asked(self) -> Scene:
+        """The items that are attacked."""
+        return self._scene(self.settings.split)
+
+    @cached_property
+    def clean(self) -> Ranks:
+        """The ranks on clean input, by direction."""
+        return self.asked.ranks(self.model)
+
+    @property
+    def recalls(self) -> tuple[int, ...]:
+        """The k of the settings that the smaller gallery can be wrong at."""
+        smaller = min(len(self.asked.group), len(self.asked.guide_group))
+        return tuple(k for k in self.settings.recalls if k <= smaller) or (1,)
+
+    def budget(self, epsilon: float) -> Budget:
+        """A budget in the range of the settings, else in that which the tower declares."""
+        declared = declared_input(self.model.tower(self.modality), self.modality)
+        lower, upper = self.settings.lower, self.settings.upper
+        return Budget(epsilon, declared.lower if lower is None else lower, declared.upper if upper is None else upper)
+
+    def attacked(self, epsilon: float) -> Values:
+        """The items under the attack; found once a budget, a pattern for all of them on the training split."""
+        if epsilon not in self._attacked:
+            self._attacked[epsilon] = self._attack(self.budget(epsilon))
+        return self._attacked[epsilon]
+
+    def noise(self, epsilon: float) -> Values:
+        """What the attack has to beat: random signs as strong as the budget, one pattern where the attack is one."""
+        one_for_all = isinstance(self.settings, PatternSettings)
+        return noise_values(self.asked, self.budget(epsilon), self.settings.seed, one_for_all=one_for_all)
+
+    @property
+    def noise_name(self) -> str:
+        """What tables call the noise."""
+        return "random pattern" if isinstance(self.settings, PatternSettings) else "random signs"
+
+    def baselines(self, epsilon: float) -> dict[str, Values]:
+        """The noise, and for SGA the attack guided by what describes another item."""
+        found = {self.noise_name: self.noise(epsilon)}
+        if isinstance(self.settings, SetGuidedSettings):
+            found["guided by another"] = sga_values(
+                self.asked, self.model, self.budget(epsilon), self.settings, shuffled=True
+            )
+        return found
+
+    def ranks(self, values: Values) -> Ranks:
+        """The ranks that this model gives to attacked items, by direction."""
+        return self.asked.ranks(self.model, values)
+
+    def _attack(self, budget: Budget) -> Values:
+        if isinstance(self.settings, SetGuidedSettings):
+            return sga_values(self.asked, self.model, budget, self.settings)
+        assert isinstance(self.settings, PatternSettings), "an attack is of one of the two kinds"
+        found: Values = universal_perturbation(self._scene("train"), self.model, budget, self.settings)(
+            self.asked.values
+        )
+        return found
+
+    def _scene(self, split: str) -> Scene:
+        return scene(
+            self.model,
+            self.prepared,
+            modality=self.modality,
+            guide=self.guide,
+            split=split,
+            read_anew=self.read_anew,
+        )
