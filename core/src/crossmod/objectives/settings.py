@@ -1,10 +1,16 @@
-"""Settings of the objectives that any domain can put into a recipe (torch-free)."""
+"""Settings of the objectives that any domain can put into a recipe (torch-free).
+
+The basic objectives stand here, the others beside their family; all of them can be imported from here.
+
+    from crossmod.objectives.settings import CWCL, InfoNCE, PairMatching
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from crossmod.errors import UserError
 from crossmod.recipe import ObjectiveSettings
@@ -12,6 +18,27 @@ from crossmod.recipe import ObjectiveSettings
 if TYPE_CHECKING:
     from crossmod.contracts.objective import Objective
     from crossmod.contracts.tower import Tower
+
+FAMILY_SETTINGS = (
+    "crossmod.objectives.pairs.settings",
+    "crossmod.objectives.pairs.token_settings",
+    "crossmod.objectives.pairs.state_settings",
+    "crossmod.objectives.local.settings",
+    "crossmod.objectives.local.mixed_settings",
+    "crossmod.objectives.local.state_settings",
+    "crossmod.objectives.matching.settings",
+    "crossmod.fusion.settings",
+)
+"""The other modules with settings of objectives and of their parts."""
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: the families' settings import this module.
+    for path in FAMILY_SETTINGS if name[:1].isupper() else ():
+        kind = vars(import_module(path)).get(name)
+        if isinstance(kind, type) and kind.__module__ == path:
+            return kind
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

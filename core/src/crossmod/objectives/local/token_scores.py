@@ -1,0 +1,33 @@
+"""Cross-entropy and accuracy of chosen tokens, reduced so that a batch may be scored in parts."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from crossmod.contracts.objective import Outcome
+from crossmod.objectives.local.reconstruction import Reduction, code_error, reduce_tokens, share_of_rows
+
+
+def score_tokens(
+    logits: Float[Tensor, "tokens vocabulary"],
+    targets: Int64[Tensor, "tokens"],
+    chosen: Bool[Tensor, "rows length"],
+    rows: int,
+    reduction: Reduction = "row",
+) -> Outcome:
+    """The loss, at least in float32, with the terms "loss" and "accuracy"; a zero with gradient when none is chosen.
+
+    Args:
+        rows: Rows of the batch, those without the modality included.
+        reduction: "row", a mean over rows of their tokens' means, which chunks add up to exactly, or "token".
+
+    Shape:
+        logits: [tokens, vocabulary]; targets: [tokens]; in the order of `chosen`'s true entries.
+        chosen: [rows that have the modality, length].
+    """
+    wide = logits if logits.dtype.itemsize > 4 else logits.float()
+    loss = reduce_tokens(code_error(wide, targets), chosen, reduction)
+    loss = loss * share_of_rows(len(chosen), rows, reduction)
+    right = (logits.argmax(-1) == targets).sum() / max(1, len(targets))
+    return Outcome(loss, {"loss": loss.detach(), "accuracy": right.detach()})

@@ -1,0 +1,149 @@
+"""Whatever a local loss is fed: a finite value and gradient, not-a-number for broken input, or a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from crossmod.objectives.local import (
+    ClusterPrediction,
+    UncertaintyWeights,
+    VectorQuantiser,
+    absolute_error,
+    code_diversity_loss,
+    code_error,
+    colourisation_loss,
+    masked_reconstruction_loss,
+    mixture_segmentation_loss,
+    next_token_loss,
+    patch_sources,
+    prompted_label_loss,
+    quantile_error,
+    score_tokens,
+    self_distillation_loss,
+    standardise_patches,
+)
+from crossmod.objectives.local.reconstruction import TokenError
+
+LENGTH, WIDTH = 3, 4
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of values [rows, 3, 4] and of which tokens count, [rows, 3]."""
+
+
+def _codes(x: Tensor) -> Tensor:
+    return (torch.arange(x.shape[0] * x.shape[1]) % WIDTH).view(x.shape[:2])
+
+
+def _rebuild(error: TokenError, make: Callable[[Tensor], Tensor] = lambda x: x) -> Loss:
+    return lambda x, mask: masked_reconstruction_loss(make(x), torch.ones(*x.shape[:2], WIDTH), mask, error)
+
+
+def _clusters(x: Tensor, mask: Tensor) -> Tensor:
+    torch.manual_seed(0)
+    loss: Tensor = ClusterPrediction(WIDTH, WIDTH, label_width=5).to(x.dtype)(x, _codes(x), mask)
+    return loss
+
+
+def _commitment(x: Tensor, mask: Tensor) -> Tensor:
+    torch.manual_seed(0)
+    loss: Tensor = VectorQuantiser(WIDTH, 5)(x, mask).commitment
+    return loss
+
+
+def _uncertain(x: Tensor, mask: Tensor) -> Tensor:
+    return UncertaintyWeights("a", "b")({"a": x[mask].float().square().sum(), "b": x.float().sum() * 0})
+
+
+LOSSES: dict[str, Loss] = {
+    "squared": lambda x, mask: masked_reconstruction_loss(x, torch.ones_like(x), mask),
+    "by row": lambda x, mask: masked_reconstruction_loss(x, torch.ones_like(x), mask, reduction="row"),
+    "by sample": lambda x, mask: masked_reconstruction_loss(x, torch.ones_like(x), mask, reduction="sample"),
+    "absolute": _rebuild(absolute_error),
+    "quantiles": _rebuild(quantile_error([0.2, 0.8]), lambda x: torch.stack([x, x], -1)),
+    "codes": lambda x, mask: masked_reconstruction_loss(x, _codes(x), mask, code_error),
+    "standardised": lambda x, mask: masked_reconstruction_loss(standardise_patches(x), torch.ones_like(x), mask),
+    "tokens": lambda x, mask: score_tokens(x[mask], _codes(x)[mask], mask, len(x)).loss,
+    "next token": lambda x, mask: next_token_loss(x, _codes(x), mask),
+    "mixture": lambda x, _: mixture_segmentation_loss(
+        x.unsqueeze(1).expand(-1, WIDTH, -1, -1), patch_sources(len(x), WIDTH, LENGTH)
+    ),
+    "colours": lambda x, mask: colourisation_loss((x * mask[..., None])[:, :, None], torch.ones_like(x)[:, :, None]),
+    "entities": lambda x, mask: prompted_label_loss(x[:, 0], x.detach()[:, 1].softmax(-1), mask[:, 0]),
+    "distillation": lambda x, mask: self_distillation_loss(
+        x.transpose(0, 1), x.transpose(0, 1)[:2], torch.zeros(WIDTH)
+    ),
+    "diversity": lambda x, mask: code_diversity_loss(x.float().softmax(-1).flatten(0, 1)) if len(x) else x.sum(),
+    "clusters": _clusters,
+    "commitment": _commitment,
+    "uncertainty": _uncertain,
+}
+UNMASKED = ("mixture", "distillation", "diversity", "entities")
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "dense": lambda x: x,
+    "transposed": lambda x: x.transpose(0, 2).contiguous().transpose(0, 2),
+    "strided": lambda x: torch.stack([x, x], 3)[..., 0],
+    "expanded": lambda x: x[:1].expand(len(x), -1, -1),
+}
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    rows=st.integers(0, 4),
+    scale=st.sampled_from([0.0, 1.0, 100.0]),
+    layout=st.sampled_from(sorted(LAYOUTS)),
+    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
+    kept=st.sampled_from(["all", "none", "some"]),
+    seed=st.integers(0, 50),
+)
+@pytest.mark.parametrize("name", LOSSES)
+def test_any_finite_input_gives_a_finite_loss_and_gradient(
+    name: str, rows: int, scale: float, layout: str, dtype: torch.dtype, kept: str, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    leaf = (torch.randn(rows, LENGTH, WIDTH, generator=generator) * scale).to(dtype).requires_grad_()
+    mask = torch.rand(rows, LENGTH, generator=generator) < {"all": 2.0, "none": -1.0, "some": 0.5}[kept]
+    loss = LOSSES[name](LAYOUTS[layout](leaf), mask)
+    assert loss.shape == () and torch.isfinite(loss) and loss.dtype in (torch.float32, torch.float64, dtype)
+    loss.backward()
+    assert leaf.grad is None or torch.isfinite(leaf.grad).all()
+    if rows == 0 or (kept == "none" and name not in (*UNMASKED, "colours")):
+        assert float(loss.detach()) == 0
+
+
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in UNMASKED])
+def test_broken_numbers_show_in_the_loss_where_they_count_and_nowhere_else(name: str, broken: float) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, LENGTH, WIDTH)
+    mask = torch.tensor([[True, True, False], [True, False, True]])
+    x[0, 1, 2] = broken
+    assert not torch.isfinite(LOSSES[name](x, mask | True)), "not-a-number is not passed over in silence"
+    if name not in ("colours", "next token", "uncertainty", "standardised"):
+        x[0, 1, 2] = 0.5
+        clean = LOSSES[name](x, mask)
+        x[0, 2] = broken
+        assert torch.equal(LOSSES[name](x, mask), clean), "a token that does not count has no part in the loss"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, mask: masked_reconstruction_loss(x, x[:1], mask),
+        lambda x, mask: masked_reconstruction_loss(x, x, mask, reduction="mean"),
+        lambda x, mask: next_token_loss(x, _codes(x)[:1], mask),
+        lambda x, mask: mixture_segmentation_loss(x[:, None], patch_sources(2, 2, LENGTH)),
+        lambda x, mask: colourisation_loss(x[:, None], x),
+        lambda x, mask: prompted_label_loss(x[:, 0], x[:1, 0], mask[:, 0]),
+        lambda x, mask: self_distillation_loss(x, x[:, :1], torch.zeros(WIDTH)),
+        lambda x, mask: UncertaintyWeights("a")({"b": x.sum()}),
+        lambda x, mask: quantile_error([]),
+    ],
+)
+def test_sizes_that_do_not_fit_are_a_sentence(call: Callable[[Tensor, Tensor], object]) -> None:
+    with pytest.raises(ValueError, match=r"; |\. "):
+        call(torch.randn(2, LENGTH, WIDTH), torch.ones(2, LENGTH, dtype=torch.bool))
