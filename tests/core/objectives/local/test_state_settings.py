@@ -38,8 +38,7 @@ def _parts(settings: Any, rows: int = 12) -> tuple[CrossModal, Mixture, Any]:
 def test_each_modality_alone_moves_the_shared_codebook(kind: Any) -> None:
     for modality, other in (("a", "text"), ("text", "a")):
         settings = VectorQuantisation(modalities=("a", "text"), kind=kind, width=6, codes=5, parts=2, dead_below=0.0)
-        model, mixture, _ = _parts(settings)
-        model2, _, batch = _parts(settings)
+        model, mixture, batch = _parts(settings)
         batch = TOWERS["batch_of"](12, {other: range(12)}, **batch.inputs)
         quantiser = mixture.objectives["term"].quantiser
         before = {name: value.clone() for name, value in quantiser.state_dict().items()}
