@@ -9,7 +9,7 @@ import json
 
 import torch
 
-from crossmod_kernels import cwcl, infonce, sigmoid_pairs
+from crossmod_kernels import cwcl, distilled_infonce, infonce, late_interaction, sigmoid_pairs
 
 
 def differentiate(loss, *tensors):
@@ -17,6 +17,24 @@ def differentiate(loss, *tensors):
     value = loss(*leaves)
     value.backward()
     return [value.detach(), *(leaf.grad for leaf in leaves)]
+
+
+def interacting(x, y, lengths, *, masked, backend):
+    """Late interaction of the rows of x and y, cut into samples of so many tokens."""
+    masks = (None, None)
+    if masked:
+        generator = torch.Generator().manual_seed(1)
+        sizes = [(len(rows) // length, length) for rows, length in zip((x, y), lengths, strict=True)]
+        masks = tuple(torch.rand(size, generator=generator) > 0.3 for size in sizes)
+        for mask in masks:
+            mask[:, 0] = True
+    tokens = (rows.view(-1, length, rows.shape[1]) for rows, length in zip((x, y), lengths, strict=True))
+    return late_interaction(*tokens, *masks, tile=(4, 8), backend=backend)
+
+
+def weighed(scores):
+    ab, ba = scores
+    return (ab * torch.arange(ab.numel(), dtype=ab.dtype).view_as(ab)).mean() + ba.square().sum()
 
 
 def losses(group_a, group_b, source):
@@ -30,6 +48,13 @@ def losses(group_a, group_b, source):
     def contrast(options):
         return lambda x, y, s, backend: infonce(x, y, s, backend=backend, **options)
 
+    def late(masked, lengths):
+        return lambda x, y, s, backend: s * weighed(interacting(x, y, lengths, masked=masked, backend=backend))
+
+    def distilled(x, y, s, backend):
+        teacher = {"teacher_a": source[: len(x)], "teacher_b": source[: len(y)], "teacher_scale": 9.0}
+        return distilled_infonce(x, y, s, **teacher, backend=backend)
+
     return {
         "identity": contrast({"memory": "recompute"}),
         "kept": contrast({"memory": "keep"}),
@@ -39,6 +64,10 @@ def losses(group_a, group_b, source):
         "unnormalised": contrast({"normalise": False}),
         "affine weights": lambda x, y, s, backend: cwcl(x, y, s, source_ab=source, backend=backend),
         "tiled weights": lambda x, y, s, backend: cwcl(x, y, s, source_ab=source, power=2.0, backend=backend),
+        "soft targets": distilled,
+        "late interaction": late(False, (25, 30)),
+        "late interaction, padded": late(True, (10, 25)),
+        "late interaction, long": late(True, (25, 150)),
         "sigmoid": numbers({}),
         "sigmoid groups": numbers(groups),
         "sigmoid one group": numbers(same),

@@ -79,8 +79,24 @@ def choose_engine(backend: str, device: torch.device) -> Engine:
     Raises:
         ValueError: if Triton is asked for and is not installed, or cannot reach the device.
     """
+    check_backend(backend, device)
     installed = importlib.util.find_spec("triton") is not None
-    if backend == "triton" and not installed:
+    if backend == "triton" or (backend == "auto" and device.type == "cuda" and installed):
+        from crossmod_kernels.cuda.engine import TritonEngine
+
+        return TritonEngine()
+    from crossmod_kernels.torch_engine import TorchEngine
+
+    return TorchEngine()
+
+
+def check_backend(backend: str, device: torch.device) -> None:
+    """Refuse Triton where it cannot run.
+
+    Raises:
+        ValueError: if Triton is asked for and is not installed, or cannot reach the device.
+    """
+    if backend == "triton" and importlib.util.find_spec("triton") is None:
         raise ValueError(
             "backend='triton' was asked for but the triton module is not installed: install it (it comes with "
             "torch on Linux) or pass backend='torch'"
@@ -90,10 +106,3 @@ def choose_engine(backend: str, device: torch.device) -> Engine:
             f"backend='triton' was asked for tensors on {device}: move them to CUDA, pass backend='torch', or set "
             "TRITON_INTERPRET=1 before the first import to try the kernels slowly"
         )
-    if backend == "triton" or (backend == "auto" and device.type == "cuda" and installed):
-        from crossmod_kernels.cuda.engine import TritonEngine
-
-        return TritonEngine()
-    from crossmod_kernels.torch_engine import TorchEngine
-
-    return TorchEngine()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from crossmod_kernels.engine import Wanted
+from crossmod_kernels.products import add_product_
 from crossmod_kernels.targets import Targets
 from crossmod_kernels.tile_plan import Logits, Tile
 from crossmod_kernels.unit_rows import compute_dtype
@@ -30,10 +31,12 @@ class GradientSink:
 
 def _add_product_(total: Tensor, x: Tensor, y: Tensor) -> None:
     if x.dtype == total.dtype:
-        total.addmm_(x, y)
-    else:
-        # Half-precision operands, on CUDA alone: the product is summed and handed out in fp32.
+        add_product_(total, x, y)
+    elif x.is_cuda:
         total.add_(torch.mm(x, y, out_dtype=total.dtype))
+    else:
+        # A CPU hands half-precision products out in their own type; at least their sum over tiles is exact.
+        total.add_(torch.mm(x, y))
 
 
 def subtract_targets(gradient: Tensor, tile: Tile, targets: tuple[Targets, ...]) -> None:

@@ -165,6 +165,27 @@ def cwcl_reference(
     return total if reduction == "sum" else total / 2
 
 
+def distilled_infonce_reference(
+    a: Float[Tensor, "batch dim"],
+    b: Float[Tensor, "keys dim"],
+    scale: Float[Tensor, ""],
+    *,
+    teacher_a: Float[Tensor, "batch teacher_dim"],
+    teacher_b: Float[Tensor, "keys teacher_dim"],
+    teacher_scale: float,
+    share: float = 0.4,
+    normalise: bool = True,
+) -> Float[Tensor, ""]:
+    """What `distilled_infonce` computes, from dense teacher probabilities. Shape: as there."""
+    logits = scale * cosine_reference(a, b, normalise=normalise)
+    teacher = teacher_scale * cosine_reference(teacher_a, teacher_b).detach()
+    identity = torch.eye(*logits.shape, dtype=logits.dtype, device=logits.device)
+    forward = soft_cross_entropy_reference(logits, share * teacher.softmax(1) + (1 - share) * identity)
+    targets = share * teacher.t().softmax(1) + (1 - share) * identity.t()
+    rows = slice(0, len(a))
+    return (forward + soft_cross_entropy_reference(logits.t()[rows], targets[rows], direction="b -> a")) / 2
+
+
 def positive_pairs_reference(
     batch: int, keys: int, group_a: Tensor | None, group_b: Tensor | None, device: torch.device
 ) -> Bool[Tensor, "batch keys"]:
@@ -172,3 +193,26 @@ def positive_pairs_reference(
     if group_a is None:
         return torch.eye(batch, keys, dtype=torch.bool, device=device)
     return group_a[:, None] == (group_a if group_b is None else group_b)[None, :]
+
+
+def late_interaction_reference(
+    tokens_a: Float[Tensor, "batch length_a dim"],
+    tokens_b: Float[Tensor, "keys length_b dim"],
+    mask_a: Bool[Tensor, "batch length_a"] | None = None,
+    mask_b: Bool[Tensor, "keys length_b"] | None = None,
+    *,
+    normalise: bool = True,
+) -> tuple[Float[Tensor, "batch keys"], Float[Tensor, "keys batch"]]:
+    """What `late_interaction` computes, from the products of all tokens. Shape: as there."""
+    sides = []
+    for tokens, mask in ((tokens_a, mask_a), (tokens_b, mask_b)):
+        real = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device) if mask is None else mask
+        rows = tokens.masked_fill(~real[..., None], 0.0)
+        sides.append((rows / rows.norm(dim=2, keepdim=True).clamp(min=EPSILON) if normalise else rows, real))
+    (a, real_a), (b, real_b) = sides
+    products = torch.einsum("ikd,jrd->ikjr", a, b)
+    of_a = products.masked_fill(~real_b, -torch.inf).max(3).values
+    of_b = products.masked_fill(~real_a[:, :, None, None], -torch.inf).max(1).values
+    ab = (of_a * real_a[:, :, None]).sum(1) / real_a.sum(1)[:, None]
+    ba = (of_b * real_b).sum(2) / real_b.sum(1)
+    return ab, ba.t()

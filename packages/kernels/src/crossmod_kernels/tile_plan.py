@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from crossmod_kernels.products import product_into
+
 
 class Tile(NamedTuple):
     """One rectangle of the logits; `number` counts in the order of the walk, row band by row band."""
@@ -97,7 +99,7 @@ class Logits:
     scale: float
     plan: TilePlan
 
-    def into(self, buffer: Tensor, tile: Tile) -> Tensor:
-        """Form one tile in `buffer`, the scale applied inside the product."""
-        out = shaped(buffer, tile)
-        return torch.addmm(out, self.a[tile.rows], self.b[tile.columns].t(), beta=0, alpha=self.scale, out=out)
+    def into(self, buffer: Tensor, tile: Tile, offset: float = 0.0) -> Tensor:
+        """Form one tile of the logits, plus `offset`, in `buffer`."""
+        a, b = self.a[tile.rows], self.b[tile.columns].t()
+        return product_into(shaped(buffer, tile), a, b, scale=self.scale, offset=offset)

@@ -70,10 +70,7 @@ class TorchEngine:
                 assert kept is not None
                 exponentials = kept[tile]
             else:
-                exponentials = logits.into(buffer, tile)
-                if shift:
-                    exponentials.sub_(shift)
-                exponentials.exp_()
+                exponentials = logits.into(buffer, tile, -shift).exp_()
             gradient = shaped(second, tile)
             torch.add(weights.row[tile.rows, None], weights.column[tile.columns], out=gradient)
             gradient.mul_(exponentials)
@@ -91,7 +88,7 @@ class TorchEngine:
         buffer, work = plan.buffer(a), SigmoidTile(plan.buffer(a), bound)
         softplus, sigmoid = a.new_zeros(2, dtype=torch.float64)
         for tile in plan:
-            values = logits.into(buffer, tile).add_(bias)
+            values = logits.into(buffer, tile, bias)
             flat = values.view(-1)
             part = None if pairs is None else pairs.listed_in(tile)
             if pairs is not None and part is not None:

@@ -35,7 +35,7 @@ class AffineWeights(Targets):
 
     def __init__(self, sources: Sources, side: Side) -> None:
         self.sources, self.side = sources, side
-        self.anchors, self.others = _in_order(sources.rows, sources.columns, side)
+        self.anchors, self.others = in_order(sources.rows, sources.columns, side)
         total = self.others.sum(0)
         self.weight_sum = _without_zeros((len(self.others) + self.anchors @ total) / 2)
 
@@ -46,17 +46,17 @@ class AffineWeights(Targets):
         """Nothing: tiles are not read."""
 
     def scores(self, a: Tensor, b: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-        anchors, others = _in_order(a, b, self.side)
+        anchors, others = in_order(a, b, self.side)
         weighted = self._weighted_sums(others, self.others, None)
         score = torch.empty_like(self.weight_sum)
         for start in range(0, len(anchors), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
             score[part] = (anchors[part] * weighted(self.anchors[part])).sum(1)
         score.mul_(scale / 2).div_(self.weight_sum)
-        return _in_order(score, score.new_zeros(len(others)), self.side)
+        return in_order(score, score.new_zeros(len(others)), self.side)
 
     def begin_backward(self, plan: TilePlan, row_upstream: Tensor, column_upstream: Tensor) -> None:
-        upstream, _ = _in_order(row_upstream, column_upstream, self.side)
+        upstream, _ = in_order(row_upstream, column_upstream, self.side)
         self.factor = upstream / (2 * self.weight_sum)
 
     def pairs_in(self, tile: Tile) -> PairsInTile | None:
@@ -68,8 +68,8 @@ class AffineWeights(Targets):
     def subtract_from_gradients(
         self, gradient_a: Tensor | None, gradient_b: Tensor | None, a: Tensor, b: Tensor
     ) -> None:
-        anchors, others = _in_order(a, b, self.side)
-        for_anchors, for_others = _in_order(gradient_a, gradient_b, self.side)
+        anchors, others = in_order(a, b, self.side)
+        for_anchors, for_others = in_order(gradient_a, gradient_b, self.side)
         if for_anchors is not None:
             weighted = self._weighted_sums(others, self.others, None)
             for start in range(0, len(anchors), CHUNK_ROWS):
@@ -128,10 +128,10 @@ class TiledWeights(Targets):
         self.weight_sum = _without_zeros(self.weight_sum)
         score = self.weighted_logits / self.weight_sum
         other = len(b) if self.side == "rows" else len(a)
-        return _in_order(score, score.new_zeros(other), self.side)
+        return in_order(score, score.new_zeros(other), self.side)
 
     def begin_backward(self, plan: TilePlan, row_upstream: Tensor, column_upstream: Tensor) -> None:
-        upstream, _ = _in_order(row_upstream, column_upstream, self.side)
+        upstream, _ = in_order(row_upstream, column_upstream, self.side)
         self.factor = upstream / self.weight_sum
         self._begin(plan)
 
@@ -154,6 +154,6 @@ def _without_zeros(weight_sum: Tensor) -> Tensor:
     return torch.where(weight_sum == 0, 1.0, weight_sum)
 
 
-def _in_order(rows: Value, columns: Value, side: Side) -> tuple[Value, Value]:
+def in_order(rows: Value, columns: Value, side: Side) -> tuple[Value, Value]:
     """Anchors first, the side they are compared with second; the same call undoes it."""
     return (rows, columns) if side == "rows" else (columns, rows)

@@ -63,10 +63,11 @@ class MixedPatchesObjective(Objective):
         mixed = mix_patches(tokens.values.view(*shape, tokens.values.shape[2]), source).flatten(0, 1)
         seen = tower.encode_visible(tokens._replace(values=mixed), tokens.mask)
         states = scatter_visible(seen.values, seen, seen.values.new_zeros(seen.values.shape[2]), shape[2])
-        patches = normalize(self.project(states).float(), dim=-1).unflatten(0, shape[:2])
+        projected = normalize(self.project(states).float(), dim=-1)
+        patches = projected.view(*shape, projected.shape[-1])
         texts = normalize(self.project_text(forwards.features(self.text).pooled[other[:rows]]).float(), dim=-1)
         with torch.autocast(patches.device.type, enabled=False):
-            logits = self.scale * torch.einsum("smlw,stw->smlt", patches, texts.unflatten(0, shape[:2]))
+            logits = self.scale * torch.einsum("smlw,stw->smlt", patches, texts.view(*shape[:2], texts.shape[-1]))
         # `mixture_segmentation_loss` of the scored places, each set weighing the same: whole sets in chunks add up.
         costs = code_error(logits[scored], source[scored])
         loss = reduce_tokens(costs, scored.flatten(1), "row") * (rows / max(1, len(batch)))
