@@ -1,17 +1,16 @@
 from __future__ import annotations
 
+import runpy
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as multiprocessing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmod.objectives.local.code_usage import CodeUsage
-from crossmod.objectives.local.self_distillation import DistillationCentre
 from crossmod.objectives.local.vector_quantiser import VectorQuantiser, nearest_codes
 
 
@@ -166,32 +165,19 @@ def test_its_state_is_checkpointed() -> None:
         VectorQuantiser(4, 5, decay=1.0)
 
 
-def _process(rank: int, store: str, rows: list[torch.Tensor], out: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    torch.manual_seed(0)
-    quantiser, usage, centre = VectorQuantiser(3, 4, decay=0.5), CodeUsage(4), DistillationCentre(3)
-    start = torch.arange(12.0).view(4, 3) if rank else torch.zeros(0, 3)
-    quantiser.update(start, generator=torch.Generator().manual_seed(0))
-    quantiser.update(rows[rank])
-    usage.update(quantiser(rows[rank]).codes)
-    centre.update(rows[rank])
-    torch.save((quantiser.state_dict(), usage.counts, centre.centre), f"{out}/{rank}.pt")
-    dist.destroy_process_group()
-
-
-@pytest.mark.filterwarnings("ignore")
 def test_two_processes_are_one(tmp_path: Path) -> None:
-    rows = [torch.randn(5, 3) * 4 + 5, torch.randn(2, 3) * 4 + 5]
-    multiprocessing.spawn(_process, args=(str(tmp_path / "store"), rows, str(tmp_path)), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
-    torch.manual_seed(0)
-    quantiser, usage, centre = VectorQuantiser(3, 4, decay=0.5), CodeUsage(4), DistillationCentre(3)
-    quantiser.update(torch.arange(12.0).view(4, 3), generator=torch.Generator().manual_seed(0))
-    quantiser.update(torch.cat(rows))
-    usage.update(quantiser(torch.cat(rows)).codes)
-    centre.update(torch.cat(rows))
-    for state, counts, middle in (first, second):
-        assert all(torch.allclose(value, state[name], atol=1e-5) for name, value in quantiser.state_dict().items())
-        assert torch.equal(counts, usage.counts)
-        assert torch.allclose(middle, centre.centre, atol=1e-6)
+    worker = Path(__file__).with_name("quantiser_worker.py")
+    words = [str(tmp_path / "store"), str(tmp_path)]
+    processes = [
+        subprocess.Popen([sys.executable, str(worker), str(rank), *words], stderr=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+    alone = runpy.run_path(str(worker))
+    expected = alone["moved"](torch.arange(12.0).view(4, 3), torch.cat(alone["rows"]()))
+    for rank in range(2):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        assert all(torch.allclose(value, found[name], atol=1e-5) for name, value in expected.items())
+        assert torch.equal(found["usage"], expected["usage"])
