@@ -174,3 +174,9 @@ def test_a_reader_that_stops_early_is_no_error(site: Path) -> None:
     command = f"{sys.executable} -m crossmod train beads --help | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
     assert done.stdout.startswith("usage: crossmod train beads") and done.stderr == ""
+
+
+def test_options_of_an_evaluation_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["evaluate", "--attack", "sga", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Whose items are attacked. [test]" in text and "--budget [A,B]" in text

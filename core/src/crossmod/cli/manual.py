@@ -30,7 +30,7 @@ def recipe_manual(domain: Domain, words: Sequence[str]) -> str:
     for option in survey(domain.recipe, tree):
         if "." not in option.key:
             lines += ["", *textwrap.wrap(f"{option.key}: {option.meaning}", _WIDTH)]
-        lines += _option(option)
+        lines += _option(option, told="." not in option.key)
     return "\n".join(lines)
 
 
@@ -43,7 +43,8 @@ def evaluation_manual(evaluation: Evaluation) -> str:
     return "\n".join([lines[0], *([doc] if doc else []), *lines[1:]])
 
 
-def _option(option: Option) -> Iterator[str]:
+def _option(option: Option, *, told: bool = False) -> Iterator[str]:
+    meaning = "" if told else f"{option.meaning} "
     if option.classes and inspect.isclass(option.hint) and not inspect.isabstract(option.hint):
         return  # the recipe fixes this part's class: only its options are of interest
     if option.classes:
@@ -52,12 +53,11 @@ def _option(option: Option) -> Iterator[str]:
         others = option.classes[1:] if chosen else option.classes
         text = f"{option.classes[0]}" if chosen else "no class yet"
         text += f"; or {', '.join(others)}" if others else ""
-        yield from _entry(f"--{option.key} CLASS", f"{option.meaning} [{text}]" if "." in option.key else f"[{text}]")
+        yield from _entry(f"--{option.key} CLASS", f"{meaning}[{text}]")
     elif option.value is MISSING and option.hint is not MISSING and typing.get_origin(option.hint) is dict:
         yield from _entry(f"--{option.key}.NAME CLASS", "add a part of that name, or choose another class for it")
     else:
         value = "[required]" if option.value is MISSING else f"[{_value(option.value)}]"
-        meaning = f"{option.meaning} " if "." in option.key else ""
         yield from _entry(f"--{option.key} {_metavar(option.hint)}", f"{meaning}{value}")
 
 
