@@ -38,7 +38,15 @@ def cases() -> dict[str, Callable[[int], list[Result]]]:
         "step": lazily("training", "step"),
         "start": lazily("command", "start"),
         "infonce": lazily("losses", "infonce"),
+        "infonce-16k": lazily("losses", "infonce_16k"),
         "siglip": lazily("losses", "siglip"),
+        "cwcl": lazily("losses", "cwcl"),
+        "filip": lazily("losses", "filip"),
+        "infonce-ranks": lazily("ranks", "infonce_ranks"),
+        "gradcache": lazily("training", "gradcache"),
+        "masked": lazily("encoders", "masked"),
+        "ragged": lazily("encoders", "ragged"),
+        "search": lazily("search", "search"),
     }
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.measure import Result
+from benchmarks.measure import Result, interleaved
 from crossmod.cli.recipes import parse_recipe
 from crossmod.registry import load_domain
 from crossmod.runs.folder import RunFolder
 from crossmod.training.assemble import Parts, assemble
+from crossmod.training.backward import backward
 from crossmod.training.display import Display
 from crossmod.training.fit import Fit
 from crossmod.training.forwards import BatchForwards
@@ -24,6 +25,7 @@ from crossmod.training.loader import StepBatches, step_loader
 from crossmod.training.optimiser import build_optimiser
 
 STEPS, SKIP = 40, 8
+CHUNKS = 4
 WORDS = [
     *("--data.limit=1500", "--data.workers=0", f"--run.steps={STEPS}", "--run.batch_size=256"),
     *("--run.evaluate_every=0", "--run.log_every=1", "--run.loader_workers=1"),
@@ -71,6 +73,34 @@ def step(rounds: int) -> list[Result]:
             f"{ratio - 1:+.1%}",
             "<= +5%",
             ratio <= 1.05,
+        )
+    ]
+
+
+def gradcache(rounds: int) -> list[Result]:
+    """A step whose towers run in chunks of a quarter (GradCache), against the whole batch at once."""
+    torch.set_num_threads(1)
+    _, recipe, parts = _parts()
+    order = _order(recipe, parts)
+    batch = next(iter(step_loader(StepBatches(parts.prepared, order, first=0, stop=1, rank=0, world=1), 0)))
+    parts.model.train()
+
+    def take(chunk_size: int) -> None:
+        parts.model.zero_grad()
+        parts.mixture.zero_grad()
+        backward(parts.model, parts.mixture, batch, 0, chunk_size)
+
+    size = len(batch) // CHUNKS
+    seconds = interleaved({"whole": lambda: take(0), "chunked": lambda: take(size)}, rounds)
+    ratio = seconds["chunked"] / seconds["whole"]
+    return [
+        Result(
+            f"GradCache step, B = {len(batch)} in {CHUNKS} chunks, s (whole batch at once)",
+            f"{seconds['chunked']:.2f}",
+            f"{seconds['whole']:.2f}",
+            f"{ratio:.2f}x",
+            "<= 1.45x",
+            ratio <= 1.45,
         )
     ]
 

@@ -156,7 +156,8 @@ def _positives(query: Tensor, candidate: Tensor) -> Tensor:
 
 def retrieval_table(directions: list[Direction], title: str, note: str = "") -> Table:
     """The result of every direction above what a random order scores."""
-    ks = list(directions[0].metrics.recall) if directions else list(RECALLS)
+    # A direction with few candidates has no recall at many.
+    ks = sorted({k for direction in directions for k in direction.metrics.recall}) if directions else list(RECALLS)
     columns = [
         Column(key="direction", title="direction"),
         *[Column(key=f"recall@{k}", title=f"R@{k} %", decimals=1) for k in ks],

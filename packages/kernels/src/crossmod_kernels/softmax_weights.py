@@ -12,7 +12,7 @@ from crossmod_kernels.weights import Side, Sources, in_order
 
 
 class SoftmaxWeights(Targets):
-    """T_ij = share * exp(t u_i.v_j) / sum over the other side: one product more to normalise, one in each pass."""
+    """T_ij = share * exp(t u_i.v_j) / sum over the other side: three products a direction, one of them to normalise."""
 
     def __init__(self, teacher: Sources, side: Side, *, scale: float, share: float) -> None:
         self.teacher, self.side, self.scale, self.share = teacher, side, scale, share
