@@ -47,6 +47,7 @@ def cases() -> dict[str, Callable[[int], list[Result]]]:
         "masked": lazily("encoders", "masked"),
         "ragged": lazily("encoders", "ragged"),
         "search": lazily("search", "search"),
+        "volumes": lazily("volumes", "volumes"),
     }
 
 

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "lightning", "transformers", "rdkit", "pandas", "torch_geometric", "pyarrow")
+HEAVY = (
+    "torch",
+    "lightning",
+    "transformers",
+    "rdkit",
+    "pandas",
+    "torch_geometric",
+    "pyarrow",
+    "monai",
+    "nibabel",
+    "pydicom",
+)
 
 
 def test_the_import_rules_hold() -> None:
@@ -36,6 +47,10 @@ def test_the_import_rules_hold() -> None:
         "crossmod.vectors.settings",
         "crossmod.objectives.settings",
         "crossmod.evaluation.settings",
+        "crossmod_medical.domain",
+        "crossmod_medical.data",
+        "crossmod_medical.processors",
+        "crossmod_medical.image_processor",
         "crossmod_molecule.domain",
         "crossmod_molecule.data",
         "crossmod_molecule.encoders.settings",

@@ -22,6 +22,7 @@ GROUP = "crossmod.domains"
 """The entry point group under which a plugin names its domain."""
 
 OFFICIAL = {
+    "medical": "CT volumes and radiology images with reports",
     "molecule": "Molecular graphs with names and descriptions",
 }
 """The domains that the project publishes as `crossmod-NAME`, with what they train."""

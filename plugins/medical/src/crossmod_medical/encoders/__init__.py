@@ -1,0 +1,1 @@
+"""The towers of this domain, and the settings that name them."""

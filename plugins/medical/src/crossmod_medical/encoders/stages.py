@@ -1,0 +1,99 @@
+"""What mixes the patches of a picture: attention over all of them, or over slices and then along depth."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from crossmod.objectives.local.token_transformer import TokenTransformer
+from crossmod.objectives.local.visible_tokens import gather_visible
+from crossmod.text.buckets import length_buckets
+
+BUCKETS = 4
+"""Sub-batches by number of visible tokens: with four, padding adds some tenth to what is computed on a quarter."""
+
+
+class JointStage(nn.Module):
+    """Attention among all patches (ViT, arXiv:2010.11929), with a class token before them on request.
+
+    Args:
+        width: Width of the tokens.
+        depth: Number of blocks.
+        heads: Attention heads; they divide the width.
+        dropout: Probability of dropping a component of what a branch adds.
+        class_token: Whether one learned token goes along.
+    """
+
+    def __init__(self, width: int, depth: int, heads: int, *, dropout: float = 0.0, class_token: bool = False) -> None:
+        super().__init__()
+        self.transformer = TokenTransformer(width, depth, heads, dropout=dropout)
+        self.class_token = nn.Parameter(torch.empty(width)) if class_token else None
+        if self.class_token is not None:
+            nn.init.normal_(self.class_token, std=0.02)
+
+    def forward(
+        self, tokens: Float[Tensor, "batch length width"], mask: Bool[Tensor, "batch length"] | None = None
+    ) -> tuple[Float[Tensor, "batch length width"], Float[Tensor, "batch width"] | None]:
+        """States of the tokens and of the class token, None where there is none."""
+        if self.class_token is None:
+            return self.transformer(tokens, mask), None
+        first = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
+        seen = None if mask is None else torch.cat([mask.new_ones(len(mask), 1), mask], 1)
+        states = self.transformer(torch.cat([first, tokens], 1), seen)
+        return states[:, 1:], states[:, 0]
+
+
+class FactorisedStage(nn.Module):
+    """Attention within every slice, then along depth at every place: CT-ViT's factorisation (arXiv:2403.17834).
+
+    Its cost grows with slices and places apart, 24 x 576^2 + 576 x 24^2 pairs for CT-CLIP's grid and not 13,824^2.
+    Tokens that are left out cost nothing: groups of like numbers of visible tokens are computed together.
+
+    Args:
+        width: Width of the tokens.
+        depth: Blocks within slices, and as many along depth (4 in CT-CLIP).
+        heads: Attention heads; they divide the width.
+        slices: Patches along depth.
+        dropout: Probability of dropping a component of what a branch adds.
+    """
+
+    def __init__(self, width: int, depth: int, heads: int, *, slices: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.slices = slices
+        self.within = TokenTransformer(width, depth, heads, dropout=dropout)
+        self.along = TokenTransformer(width, depth, heads, dropout=dropout)
+
+    def forward(
+        self, tokens: Float[Tensor, "batch length width"], visible: Bool[Tensor, "batch length"] | None = None
+    ) -> tuple[Float[Tensor, "batch length width"], None]:
+        """States of the tokens, zero where they are not visible; slices come first in the order of the tokens."""
+        batch, length, width = tokens.shape
+        places = length // self.slices
+        seen = None if visible is None else visible.view(batch * self.slices, places)
+        states = _among(self.within, tokens.reshape(batch * self.slices, places, width), seen)
+        turned = states.view(batch, self.slices, places, width).transpose(1, 2).reshape(-1, self.slices, width)
+        if visible is not None:
+            seen = visible.view(batch, self.slices, places).transpose(1, 2).reshape(-1, self.slices)
+        states = _among(self.along, turned, seen)
+        back = states.view(batch, places, self.slices, width).transpose(1, 2)
+        return back.reshape(batch, length, width), None
+
+
+def _among(
+    transformer: TokenTransformer,
+    tokens: Float[Tensor, "groups length width"],
+    visible: Bool[Tensor, "groups length"] | None,
+) -> Float[Tensor, "groups length width"]:
+    """Attention within groups; groups with like numbers of visible tokens share a sub-batch."""
+    if visible is None:
+        return transformer(tokens)  # type: ignore[no-any-return]
+    states = torch.zeros_like(tokens)
+    for bucket in length_buckets(visible.sum(1), BUCKETS):
+        if not bucket.longest:
+            continue
+        chosen = gather_visible(tokens[bucket.rows], visible[bucket.rows])
+        part = transformer(chosen.values, None if bucket.even else chosen.mask)
+        row = bucket.rows[:, None].expand_as(chosen.place)[chosen.mask]
+        states = states.index_put((row, chosen.place[chosen.mask]), part[chosen.mask].to(states.dtype))
+    return states

@@ -1,0 +1,1 @@
+"""From the voxels of a scan to those of a grid."""

@@ -1,0 +1,1 @@
+"""Questions about images: corpus, answers, answering towers, and how they are scored."""
