@@ -248,3 +248,17 @@ def test_eight_pairs_are_learned_by_heart(questions: Path) -> None:
     last = {name: sum(float(terms[name]) for terms in found[-10:]) / 10 for name in ("words/loss", "patches/loss")}
     # Patches take longer than words: 0.3 after twice the steps, here as with the objective on images alone.
     assert last["words/loss"] < 0.5 and last["patches/loss"] < 0.75 < 1.0 < float(found[0]["patches/loss"])
+
+
+@pytest.mark.parametrize(
+    "term",
+    [PairMaskedWords(), PairMaskedPatches(layer=1), PairSwapping(), StandInContrast()],
+    ids=lambda t: type(t).__name__,
+)
+def test_a_batch_without_a_complete_pair_adds_nothing(subject: Subject, term: ObjectiveSettings) -> None:
+    batch = subject.prepared.batch(torch.arange(4))
+    held = batch.inputs["image"]
+    assert isinstance(held, PairInputs)
+    partial = replace(batch, inputs={**batch.inputs, "image": held.without_texts()})
+    loss = term.build(subject.towers)(BatchForwards(subject.model, partial), partial).loss
+    assert float(loss.detach()) == 0.0 and loss.requires_grad

@@ -53,7 +53,7 @@ def test_taking_keeps_only_what_is_used(words: WordProcessor, items: list[ImageT
     processor = PairProcessor(GRID.build(), words, partial=False)
     inputs: PairInputs = processor(items)  # type: ignore[assignment]
     taken = inputs.take(torch.tensor([2, 0, 2]))
-    assert len(taken) == 3 and len(taken.images) == 1 and len(taken.texts) == 2
+    assert len(taken) == 3 and len(taken.images) == 1 and len(taken.texts) == 3
     assert taken.picture.tolist() == [0, 0, 0]
     assert torch.equal(taken.images.pixels[0], inputs.images.pixels[inputs.picture[0]])
     assert len(inputs.take(torch.empty(0, dtype=torch.int64))) == 0

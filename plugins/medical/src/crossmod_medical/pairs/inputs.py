@@ -46,8 +46,11 @@ class PairInputs:
         """The pairs at `index`, in that order, with the images and texts that they hold."""
         index = index.to(self.picture.device)
         used, picture = _compact(self.picture[index])
-        said, text = _compact(self.text[index])
-        return PairInputs(self.images.take(used), self.texts.take(said), picture, text, self.kind[index])
+        said = self.text[index]
+        there = said >= 0
+        # Texts are short and mostly distinct: they are gathered, not looked through for repeats.
+        text = (there.long().cumsum(0) - 1).masked_fill(~there, -1)
+        return PairInputs(self.images.take(used), self.texts.take(said[there]), picture, text, self.kind[index])
 
     def to(self, device: torch.device | str) -> PairInputs:
         """The same pairs on another device."""

@@ -12,6 +12,7 @@ from crossmod.objectives.local.patches import sinusoidal_positions, standardise_
 from crossmod.objectives.local.reconstruction import masked_reconstruction_loss
 from crossmod.text.block import masked_mean
 from crossmod_medical.pairs.inputs import PairInputs
+from crossmod_medical.pairs.no_pairs import nothing_to_score
 from crossmod_medical.pairs.stand_ins import Side
 from crossmod_medical.pairs.tower import CoAttentionPairTower
 
@@ -40,6 +41,8 @@ class PairMaskedPatchesObjective(Objective):
         tower, inputs = forwards.tower(self.modality), batch.inputs[self.modality]
         assert isinstance(tower, CoAttentionPairTower) and isinstance(inputs, PairInputs)
         pairs = inputs.take(inputs.complete.nonzero()[:, 0])
+        if not len(pairs):
+            return nothing_to_score(tower(pairs).pooled, self.decoder)
         # One draw a pair: an image that several pairs share is hidden differently in each.
         tokens = tower.image.tokenise(pairs.images.take(pairs.picture))
         keep = uniform_masking(tokens.mask, self.share)

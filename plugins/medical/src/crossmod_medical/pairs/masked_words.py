@@ -15,6 +15,7 @@ from crossmod.objectives.local.maskers import group_masking
 from crossmod.objectives.local.token_scores import score_tokens
 from crossmod.text.byte_pair import FILE, SPECIALS, BytePairProcessor
 from crossmod_medical.pairs.inputs import PairInputs
+from crossmod_medical.pairs.no_pairs import nothing_to_score
 from crossmod_medical.pairs.stand_ins import Side
 from crossmod_medical.pairs.tower import CoAttentionPairTower
 
@@ -64,6 +65,8 @@ class PairMaskedWordsObjective(Objective):
         tower, inputs = forwards.tower(self.modality), batch.inputs[self.modality]
         assert isinstance(tower, CoAttentionPairTower) and isinstance(inputs, PairInputs)
         pairs = inputs.take(inputs.complete.nonzero()[:, 0])
+        if not len(pairs):
+            return nothing_to_score(tower(pairs).pooled, self.predict)
         tokens = tower.text.tokenise(pairs.texts)  # type: ignore[arg-type]
         words = word_numbers(tokens.targets, self.begins)
         chosen = ~group_masking(tokens.mask, words, self.share)

@@ -79,6 +79,9 @@ class CoAttentionPairTower(Tower):
 
     def forward(self, inputs: PairInputs, /) -> Features:
         """Encode pairs; the pooled vector is [image's first token; text's first token] behind a tanh each."""
+        if not len(inputs):
+            # A side of no texts has no first token to pool; the empty product keeps the graph attached.
+            return Features(self.fusion.kinds.new_zeros(0, self.width) * self.fusion.kinds.sum())
         return Features(self.fuse(self.visual(inputs), self.textual(inputs)).pooled)
 
     def fuse(self, visual: Side, textual: Side, *, layers: int | None = None) -> StreamStates:

@@ -56,9 +56,12 @@ def read_vqa_rad(settings: VqaRad) -> Corpus:
     held = _held_back(set(units), settings)
     rows = train + test
     split = ["validation" if unit in held else "train" for unit in units] + ["test"] * len(test)
+    answers = [normalised_answer(question.answer) for question in rows]
     pairs = [ImageText(question.path, question.text, question.kind) for question in rows]
-    pair_items, pair_at = _distinct(pairs)
-    answer_items, answer_at = _distinct([normalised_answer(question.answer) for question in rows])
+    # A question that was answered in two ways is two items: an item belongs to one group alone.
+    answered, pair_at = _distinct(list(zip(pairs, answers, strict=True)))
+    pair_items = [pair for pair, _ in answered]
+    answer_items, answer_at = _distinct(answers)
     first = {at: question.line for at, question in reversed(list(zip(pair_at, rows, strict=True)))}
     return Corpus(
         name="VQA-RAD",
