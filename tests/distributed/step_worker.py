@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from crossmod.cli.recipes import parse_recipe
 from crossmod.distributed.gather import gather_with_gradient
 from crossmod.distributed.gradients import average_gradients
+from crossmod.testing.ranks import joined_ranks
 from crossmod.testing.tiny import domain
 from crossmod.training.assemble import assemble
 from crossmod.training.backward import backward
@@ -60,16 +61,11 @@ def partly_idle(rank: int, world: int) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    rank, world = int(sys.argv[1]), int(sys.argv[2])
-    torch.set_num_threads(1)
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[3]}", rank=rank, world_size=world)
-    if sys.argv[5] == "gather":
-        found = gathered(rank, world)
-    elif sys.argv[5] == "idle":
-        found = partly_idle(rank, world)
-    else:
-        found = step(rank, world, sys.argv[5], int(sys.argv[6]))
-    save_file({name: value.contiguous() for name, value in found.items()}, f"{sys.argv[4]}-{rank}")
-    if world > 1:
-        dist.destroy_process_group()
+    with joined_ranks() as (rank, world):
+        if sys.argv[5] == "gather":
+            found = gathered(rank, world)
+        elif sys.argv[5] == "idle":
+            found = partly_idle(rank, world)
+        else:
+            found = step(rank, world, sys.argv[5], int(sys.argv[6]))
+        save_file({name: value.contiguous() for name, value in found.items()}, f"{sys.argv[4]}-{rank}")

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from crossmod.testing.ranks import run_ranks
+
 WORKER = Path(__file__).with_name("step_worker.py")
 
 
 def _run(folder: Path, world: int, objective: str, chunk: int = 0) -> list[dict[str, torch.Tensor]]:
     name = f"{objective}-{world}-{chunk}"
-    words = [str(folder / f"{name}.rendezvous"), str(folder / name), objective, str(chunk)]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(rank), str(world), *words], stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(world)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+    run_ranks(WORKER, world, folder / f"{name}.store", str(folder / name), objective, str(chunk))
     return [load_file(folder / f"{name}-{rank}") for rank in range(world)]
 
 

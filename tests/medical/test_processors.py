@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_says_what_to_do(write_nifti: Write, tmp
 )
 def test_a_checkpoint_of_other_volumes_is_refused(grid: VolumeGrid, change: dict[str, Any]) -> None:
     spec = VolumeProcessor(replace(grid, **change)).spec
-    with pytest.raises(UserError, match=f"volumes have {next(iter(change))}"):
+    with pytest.raises(UserError, match=f"inputs with {next(iter(change))}"):
         VolumeProcessor(grid).require(spec)
     assert VolumeProcessor(grid).require(VolumeProcessor(replace(grid, cache="off")).spec) == VolumeProcessor(grid)
 

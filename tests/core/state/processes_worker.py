@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import torch
-import torch.distributed as dist
 from safetensors.torch import save_file
 
 from crossmod.distributed.gradients import average_gradients
@@ -13,6 +12,7 @@ from crossmod.state.feature_queue import FeatureQueue
 from crossmod.state.logit_scale import LogitScale
 from crossmod.state.momentum_twin import MomentumTwin
 from crossmod.state.sample_statistics import SampleStatistics
+from crossmod.testing.ranks import joined_ranks
 
 # The third step leaves the second process without a row.
 SPLITS = ([3, 2], [1, 4], [5, 0])
@@ -53,11 +53,5 @@ def run(rank: int, world: int) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    rank, world = int(sys.argv[1]), int(sys.argv[2])
-    torch.set_num_threads(1)
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[3]}", rank=rank, world_size=world)
-    save_file({name: value.contiguous() for name, value in run(rank, world).items()}, f"{sys.argv[4]}-{rank}")
-    if world > 1:
-        dist.barrier()
-        dist.destroy_process_group()
+    with joined_ranks() as (rank, world):
+        save_file({name: value.contiguous() for name, value in run(rank, world).items()}, f"{sys.argv[4]}-{rank}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,22 +9,14 @@ import torch
 from safetensors.torch import load_file
 
 from crossmod.state.gathered_rows import gather_rows
+from crossmod.testing.ranks import run_ranks
 
 WORKER = Path(__file__).with_name("processes_worker.py")
 
 
 def _run(folder: Path, world: int) -> list[dict[str, torch.Tensor]]:
-    words = [str(folder / f"rendezvous-{world}"), str(folder / f"out-{world}")]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(rank), str(world), *words], stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(world)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-    return [load_file(f"{words[1]}-{rank}") for rank in range(world)]
+    run_ranks(WORKER, world, folder / f"store-{world}", f"{folder}/out-{world}")
+    return [load_file(f"{folder}/out-{world}-{rank}") for rank in range(world)]
 
 
 def test_two_processes_keep_what_one_keeps(tmp_path: Path) -> None:

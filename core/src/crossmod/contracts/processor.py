@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,21 @@ class Processor(ABC):
         """Files that a model folder must hold for this processor, such as a tokenizer; by file name."""
         return {}
 
+    def require(self, spec: Mapping[str, Any]) -> Self:
+        """This processor, if it makes inputs as the checkpoint's spec says.
+
+        Raises:
+            UserError: It does not; the sentence names the first difference.
+        """
+        own = json.loads(json.dumps(dict(self.spec)))
+        for name in sorted(own.keys() | spec.keys()):
+            if own.get(name) != spec.get(name):
+                raise UserError(
+                    f"the checkpoint was trained on inputs with {name} {_short(spec.get(name))}, this tower reads "
+                    f"{_short(own.get(name))}; load the checkpoint with the settings it was trained with."
+                )
+        return self
+
     def __call__(self, items: Sequence[Any]) -> Inputs:
         """Read a few items at once.
 
@@ -76,3 +92,9 @@ class Processor(ABC):
             position, reason = processed.rejected[0]
             raise UserError(f"item {position} cannot be used: {reason}")
         return self.inputs([processed])
+
+
+def _short(value: Any) -> str:
+    """A JSON value in a few words."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

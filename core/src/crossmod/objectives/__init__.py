@@ -8,30 +8,18 @@ All public names of the three families stand here: `pairs` couples a batch, `loc
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
+from crossmod.lazy import lazy_names
 from crossmod.objectives import local, matching, pairs
 
-_HOME = {
-    "InfoNCELoss": "info_nce",
-    "PairTerms": "info_nce",
-    "SigmoidPairLoss": "sigmoid",
-    "PairwiseObjective": "pairwise",
-    "MaskedTokenObjective": "masked_tokens",
-    "masked_cross_entropy": "masked_tokens",
-    "uniform_keep": "masked_tokens",
-    "Mixture": "mixture",
-}
-_FAMILY = {name: family for family in (pairs, local, matching) for name in family.__all__}
-
-__all__ = sorted([*_HOME, *_FAMILY])
-
-
-def __getattr__(name: str) -> Any:
-    # Lazily, so that the settings beside these modules can be read without importing torch.
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    if name in _FAMILY:
-        return getattr(_FAMILY[name], name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "info_nce": ("InfoNCELoss", "PairTerms"),
+        "mixture": ("Mixture",),
+        "pairwise": ("PairwiseObjective",),
+        "sigmoid": ("SigmoidPairLoss",),
+        "local": local.__all__,
+        "matching": matching.__all__,
+        "pairs": pairs.__all__,
+    },
+)

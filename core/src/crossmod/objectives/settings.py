@@ -102,37 +102,6 @@ class SigLIP(ObjectiveSettings):
         return PairwiseObjective(self.a, self.b, SigmoidPairLoss(scale), groups=self.groups)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskedTokens(ObjectiveSettings):
-    """Reconstruct hidden tokens of one modality from the others (BERT, arXiv:1810.04805; AttrMasking for atoms).
-
-    Args:
-        modality: The modality whose tokens are hidden; its tower must offer tokens.
-        share: Share of the real tokens that are hidden (0.15 in BERT).
-    """
-
-    modality: str
-    share: float = 0.15
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise UserError(f"the share of hidden tokens is {self.share}; it lies between 0 and 1.")
-
-    def build(self, towers: Mapping[str, Tower]) -> Objective:
-        """Make the objective."""
-        from crossmod.contracts.tower import TokenTower
-        from crossmod.objectives.masked_tokens import MaskedTokenObjective
-
-        require_modalities(towers, self.modality)
-        tower = towers[self.modality]
-        if not isinstance(tower, TokenTower):
-            raise UserError(
-                f"MaskedTokens hides tokens of {self.modality!r}, but its tower {type(tower).__name__} has none; "
-                "choose a tower with tokens or drop the objective."
-            )
-        return MaskedTokenObjective(self.modality, tower.width, tower.vocabulary, self.share)
-
-
 def require_modalities(towers: Mapping[str, Tower], *modalities: str) -> None:
     """Refuse an objective that names a modality which the model has no tower for."""
     for modality in modalities:

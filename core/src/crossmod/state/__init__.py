@@ -8,32 +8,23 @@ low-rank adapters that open stage by stage.
 
 from __future__ import annotations
 
-from typing import Any
+from crossmod.lazy import lazy_names
 
-_MODULES = {
-    "adapter_stages": ("AdapterStage", "StagedAdapterSchedule"),
-    "depth_growth": ("insert_blocks_", "make_identity_"),
-    "feature_queue": ("FeatureQueue", "QueuedRows"),
-    "freeze_policy": ("Freeze", "FreezePolicy", "FreezeReport"),
-    "gathered_rows": ("gather_rows",),
-    "growth_choice": ("GrowthCandidate", "GrowthChoice", "choose_growth"),
-    "inheritance": ("Inherited", "inherit", "inherit_moments"),
-    "logit_scale": ("LogitScale",),
-    "low_rank": ("LowRankLinear", "add_adapters", "fold_adapters"),
-    "momentum_twin": ("MomentumTwin",),
-    "sample_statistics": ("SampleStatistics",),
-    "weight_average": ("WeightAverage",),
-    "width_growth": ("copied_outputs", "shared_inputs", "widen_heads", "widen_hidden"),
-}
-_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    # Lazily, so that settings which name a part of the state can be read without importing torch.
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "adapter_stages": ("AdapterStage", "StagedAdapterSchedule"),
+        "depth_growth": ("insert_blocks_", "make_identity_"),
+        "feature_queue": ("FeatureQueue", "QueuedRows"),
+        "freeze_policy": ("Freeze", "FreezePolicy", "FreezeReport"),
+        "gathered_rows": ("gather_rows",),
+        "growth_choice": ("GrowthCandidate", "GrowthChoice", "choose_growth"),
+        "inheritance": ("Inherited", "inherit", "inherit_moments"),
+        "logit_scale": ("LogitScale",),
+        "low_rank": ("LowRankLinear", "add_adapters", "fold_adapters"),
+        "momentum_twin": ("MomentumTwin",),
+        "sample_statistics": ("SampleStatistics",),
+        "weight_average": ("WeightAverage",),
+        "width_growth": ("copied_outputs", "shared_inputs", "widen_heads", "widen_hidden"),
+    },
+)

@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmod.contracts.processor import Processed, Processor
 from crossmod_medical.grid import ImageGrid
-from crossmod_medical.processors import require_spec
 from crossmod_medical.readers.dicom_headers import decode, number, numbers, read_header
 from crossmod_medical.readers.reasons import UnusableScan
 
@@ -48,15 +47,6 @@ class ImageProcessor(Processor):
             "channels": self.grid.channels,
             "fit": self.grid.fit,
         }
-
-    def require(self, spec: Mapping[str, Any]) -> Self:
-        """This processor, if it makes images as the checkpoint's spec says.
-
-        Raises:
-            UserError: It does not; the sentence names the first difference.
-        """
-        found: Self = require_spec(self, spec, "images")
-        return found
 
     def process(self, items: Sequence[Any]) -> Processed:
         """Read images onto the grid; one that cannot be used is rejected with a reason."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmod.contracts.processor import Processed, Processor
-from crossmod.errors import UserError
 from crossmod_medical.grid import AIR_HU, VolumeGrid
 from crossmod_medical.readers.opened import open_scan
 from crossmod_medical.readers.reasons import UnusableScan
@@ -84,15 +82,6 @@ class VolumeProcessor(Processor):
             "padding_hu": AIR_HU,
         }
 
-    def require(self, spec: Mapping[str, Any]) -> Self:
-        """This processor, if it makes volumes as the checkpoint's spec says.
-
-        Raises:
-            UserError: It does not; the sentence names the first difference.
-        """
-        found: Self = require_spec(self, spec, "volumes")
-        return found
-
     def process(self, items: Sequence[Any]) -> Processed:
         """Read volumes onto the grid; one that cannot be used is rejected with a reason."""
         cache = VoxelCache.of(self.grid)
@@ -128,22 +117,6 @@ class VolumeProcessor(Processor):
 
         arrays = [part.arrays["voxels"] for part in parts]
         return VolumeInputs(torch.from_numpy(arrays[0] if len(arrays) == 1 else np.concatenate(arrays)), self.grid)
-
-
-def require_spec(processor: Any, spec: Mapping[str, Any], what: str) -> Any:
-    """The processor, if its spec is the one given.
-
-    Raises:
-        UserError: It is not; the sentence names the first difference.
-    """
-    own = json.loads(json.dumps(dict(processor.spec)))
-    for name in sorted(own.keys() | spec.keys()):
-        if own.get(name) != spec.get(name):
-            raise UserError(
-                f"the checkpoint's {what} have {name} {json.dumps(spec.get(name))}, this tower reads "
-                f"{json.dumps(own.get(name))}; load the checkpoint with the settings it was trained with."
-            )
-    return processor
 
 
 def _kind(item: Any) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crossmod.contracts.processor import Processed, Processor
-from crossmod.errors import UserError
 from crossmod_molecule.bit_counts import bit_counts
 from crossmod_molecule.featuriser import pack, parse_all
 from crossmod_molecule.structures import LONGEST_SMILES
@@ -54,21 +52,6 @@ class StructureProcessor(Processor):
             rejected=rejected,
             counts=counts,
         )
-
-    def require(self, spec: Mapping[str, Any]) -> Self:
-        """This processor, if it reads molecules as the checkpoint's spec says.
-
-        Raises:
-            UserError: It does not; the sentence names the first difference.
-        """
-        own = json.loads(json.dumps(self.spec))
-        for name in own.keys() | spec.keys():
-            if own.get(name) != spec.get(name):
-                raise UserError(
-                    f"the checkpoint's molecules have {name} {_short(spec.get(name))}, this tower reads "
-                    f"{_short(own.get(name))}; load the checkpoint with the settings it was trained with."
-                )
-        return self
 
 
 @dataclass(frozen=True)
@@ -167,9 +150,3 @@ class MoleculeProcessor(StructureProcessor):
         from crossmod_molecule.molecules import MoleculeInputs
 
         return MoleculeInputs(self.graph.inputs(parts), self.fingerprint.inputs(parts))
-
-
-def _short(value: Any) -> str:
-    """A JSON value in a few words."""
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

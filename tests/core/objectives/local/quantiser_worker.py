@@ -1,15 +1,15 @@
-"""One process that moves codebook, usage and centre by its own rows: `quantiser_worker.py RANK STORE OUTPUT`."""
+"""One process that moves codebook, usage and centre by its own rows: `quantiser_worker.py RANK WORLD STORE OUTPUT`."""
 
 from __future__ import annotations
 
 import sys
 
 import torch
-import torch.distributed as dist
 
 from crossmod.objectives.local.code_usage import CodeUsage
 from crossmod.objectives.local.self_distillation import DistillationCentre
 from crossmod.objectives.local.vector_quantiser import VectorQuantiser
+from crossmod.testing.ranks import joined_ranks
 
 ROWS = (5, 2)
 """Rows of each process."""
@@ -32,9 +32,6 @@ def moved(start: torch.Tensor, features: torch.Tensor) -> dict[str, torch.Tensor
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    rank = int(sys.argv[1])
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[2]}", rank=rank, world_size=2)
-    start = torch.arange(12.0).view(4, 3) if rank else torch.zeros(0, 3)
-    torch.save(moved(start, rows()[rank]), f"{sys.argv[3]}/{rank}.pt")
-    dist.destroy_process_group()
+    with joined_ranks() as (rank, world):
+        start = torch.arange(12.0).view(4, 3) if rank else torch.zeros(0, 3)
+        torch.save(moved(start, rows()[rank]), f"{sys.argv[4]}/{rank}.pt")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from crossmod.distributed.gradients import average_gradients
 from crossmod.model import CrossModal
 from crossmod.objectives.local.state_settings import SelfDistillation, VectorQuantisation
 from crossmod.objectives.mixture import Mixture
 from crossmod.recipe import EmbeddingSettings
+from crossmod.testing.ranks import joined_ranks
 from crossmod.training.backward import backward
 
 TOWERS = runpy.run_path(str(Path(__file__).with_name("series_tower.py")))
@@ -60,7 +60,5 @@ def train(rank: int, world: int) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    number, count, store, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=number, world_size=count)
-    torch.save(train(number, count), Path(folder) / f"{number}.pt")
-    dist.destroy_process_group()
+    with joined_ranks() as (rank, world):
+        torch.save(train(rank, world), Path(sys.argv[4]) / f"{rank}.pt")

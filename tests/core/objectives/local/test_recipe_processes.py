@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from crossmod.testing.ranks import run_ranks
 
 WORKER = Path(__file__).with_name("recipe_worker.py")
 
@@ -16,17 +16,7 @@ WORKER = Path(__file__).with_name("recipe_worker.py")
 @pytest.mark.parametrize("world", [2, 3])
 def test_several_processes_are_one(tmp_path: Path, world: int) -> None:
     alone = runpy.run_path(str(WORKER))["train"](0, 1)
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(rank), str(world), str(tmp_path / "store"), str(tmp_path)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors
+    run_ranks(WORKER, world, tmp_path / "store", str(tmp_path))
     moved = ("centre", "average_counts", "codebook", "counts", "slow_tower")
     assert all(any(word in name for name in alone) for word in moved)
     for rank in range(world):

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossmod.objectives.local.vector_quantiser import VectorQuantiser, nearest_codes
+from crossmod.testing.ranks import run_ranks
 
 
 @given(tokens=st.integers(0, 20), codes=st.integers(1, 9), seed=st.integers(0, 99))
@@ -167,14 +166,7 @@ def test_its_state_is_checkpointed() -> None:
 
 def test_two_processes_are_one(tmp_path: Path) -> None:
     worker = Path(__file__).with_name("quantiser_worker.py")
-    words = [str(tmp_path / "store"), str(tmp_path)]
-    processes = [
-        subprocess.Popen([sys.executable, str(worker), str(rank), *words], stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors
+    run_ranks(worker, 2, tmp_path / "store", str(tmp_path))
     alone = runpy.run_path(str(worker))
     expected = alone["moved"](torch.arange(12.0).view(4, 3), torch.cat(alone["rows"]()))
     for rank in range(2):

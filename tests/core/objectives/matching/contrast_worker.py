@@ -12,6 +12,7 @@ from crossmod.objectives.matching.cross_resolution import resolution_contrast, r
 from crossmod.objectives.matching.event_contrast import LocalTextContrast, OrderContrast
 from crossmod.objectives.matching.word_moments import MomentWordContrast
 from crossmod.state.logit_scale import LogitScale
+from crossmod.testing.ranks import joined_ranks
 
 ROWS, WIDTH = 7, 4
 
@@ -51,11 +52,5 @@ def run(rank: int, world: int) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    rank, world = int(sys.argv[1]), int(sys.argv[2])
-    torch.set_num_threads(1)
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[3]}", rank=rank, world_size=world)
-    save_file({name: value.contiguous() for name, value in run(rank, world).items()}, f"{sys.argv[4]}-{rank}")
-    if world > 1:
-        dist.barrier()
-        dist.destroy_process_group()
+    with joined_ranks() as (rank, world):
+        save_file({name: value.contiguous() for name, value in run(rank, world).items()}, f"{sys.argv[4]}-{rank}")

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
+from crossmod.testing.ranks import run_ranks
+
 WORKER = Path(__file__).with_name("contrast_worker.py")
 
 
 def _run(folder: Path, world: int) -> list[dict[str, torch.Tensor]]:
-    words = [str(folder / f"rendezvous-{world}"), str(folder / f"out-{world}")]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(rank), str(world), *words], stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(world)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
-    return [load_file(f"{words[1]}-{rank}") for rank in range(world)]
+    run_ranks(WORKER, world, folder / f"store-{world}", f"{folder}/out-{world}")
+    return [load_file(f"{folder}/out-{world}-{rank}") for rank in range(world)]
 
 
 def test_two_processes_take_the_gradients_of_one(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from crossmod.objectives import (
     TokenSet,
 )
 from crossmod.state.logit_scale import LogitScale
+from crossmod.testing.ranks import joined_ranks
 
 BATCH = 6
 
@@ -135,10 +136,5 @@ def gradients(rank: int, world: int) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    rank, world = int(sys.argv[1]), int(sys.argv[2])
-    torch.set_num_threads(1)
-    if world > 1:
-        dist.init_process_group("gloo", init_method=f"file://{sys.argv[3]}", rank=rank, world_size=world)
-    save_file(gradients(rank, world), f"{sys.argv[4]}-{rank}")
-    if world > 1:
-        dist.destroy_process_group()
+    with joined_ranks() as (rank, world):
+        save_file(gradients(rank, world), f"{sys.argv[4]}-{rank}")

@@ -6,26 +6,19 @@ Acceptance check 5 of the sheets clip-infonce and cwcl, 2 of siglip, 6 of nevlp.
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from crossmod.testing.ranks import run_ranks
+
 WORKER = Path(__file__).with_name("gathering_worker.py")
 
 
 def _run(folder: Path, world: int) -> list[dict[str, torch.Tensor]]:
-    words = [str(folder / f"rendezvous-{world}"), str(folder / f"found-{world}")]
-    processes = [
-        subprocess.Popen([sys.executable, str(WORKER), str(r), str(world), *words], stderr=subprocess.PIPE, text=True)
-        for r in range(world)
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 0, errors
+    run_ranks(WORKER, world, folder / f"store-{world}", f"{folder}/found-{world}")
     return [load_file(folder / f"found-{world}-{r}") for r in range(world)]
 
 

@@ -7,89 +7,81 @@ Settings for recipes stand in its `settings`, `state_settings` and `mixed_settin
 
 from __future__ import annotations
 
-from typing import Any
+from crossmod.lazy import lazy_names
 
-_MODULES = {
-    "attribute_prediction": ("AttributePrediction", "find_phrases"),
-    "cluster_prediction": ("ClusterPrediction",),
-    "code_usage": ("CodeUsage", "code_diversity_loss", "code_perplexity"),
-    "colourisation_objective": ("TextGuidedColourisationObjective",),
-    "colourisation": ("TextChannelAttention", "TextGuidedColouriser", "colourisation_loss", "to_grey"),
-    "corruption": ("Fate", "corrupt_ids", "draw_fates", "swap_values"),
-    "distillation_head": ("DistillationHead",),
-    "gumbel_quantiser": (
-        "GumbelQuantised",
-        "GumbelQuantiser",
-        "gumbel_one_hot",
-        "gumbel_temperature",
-        "replace_by_codes",
-    ),
-    "masked_autoencoder": ("CrossModalDecoder", "MaskedAutoencoder", "TokenDecoder"),
-    "masked_language": ("AttributePredictionObjective", "MaskedLanguageObjective"),
-    "masked_modalities": ("MaskedModalitiesObjective", "MaskedSide", "ModalityMasking"),
-    "masked_patches": ("MaskedPatchesObjective", "PatchMasker"),
-    "maskers": (
-        "block_masking",
-        "group_masking",
-        "hidden_counts",
-        "hide_lowest",
-        "span_masking",
-        "tube_masking",
-        "uniform_masking",
-    ),
-    "modality_masking": ("dirichlet_masking", "dirichlet_shares"),
-    "mixed_patches": ("MixedPatchesObjective",),
-    "patch_mixing": ("mix_patches", "mixture_segmentation_loss", "patch_sources", "restore_patches"),
-    "patch_targets": ("PatchTarget", "patch_target"),
-    "patches": (
-        "grid_coordinates",
-        "patchify",
-        "sinusoidal_positions",
-        "standardise_patches",
-        "trimmed_standardise",
-        "unpatchify",
-    ),
-    "prefix": ("draw_prefixes", "next_token_loss", "shift_right"),
-    "prefix_language": ("PrefixLanguageObjective",),
-    "prompted_labels": ("confident", "draw_crop", "entity_prototypes", "pool_inside", "prompted_label_loss"),
-    "quantised_tokens": ("QuantisedSide", "QuantisedTokensObjective", "QuantisedWeights"),
-    "reconstruction": (
-        "absolute_error",
-        "chamfer_error",
-        "code_error",
-        "masked_reconstruction_loss",
-        "quantile_error",
-        "reduce_tokens",
-        "squared_error",
-    ),
-    "residual_quantiser": ("GroupedQuantiser", "ResidualQuantiser"),
-    "self_distillation": (
-        "DistillationCentre",
-        "self_distillation_loss",
-        "teacher_momentum_at",
-        "teacher_temperature_at",
-    ),
-    "self_distillation_objective": ("SelfDistillationObjective", "TeacherPlan", "ViewPlan"),
-    "span_denoising": ("Denoising", "Span", "cut_spans", "draw_spans", "fill_spans", "infill"),
-    "span_language": ("SpanDenoisingObjective",),
-    "staged_tower": ("StagedTower",),
-    "token_scores": ("score_tokens",),
-    "token_transformer": ("TokenTransformer", "attention_visibility"),
-    "uncertainty_weights": ("UncertaintyWeights",),
-    "vector_quantiser": ("Quantised", "VectorQuantiser", "nearest_codes", "straight_through"),
-    "views": ("draw_view", "encode_view", "pool_visible", "token_coordinates"),
-    "visible_tokens": ("VisibleTokens", "gather_visible", "scatter_visible"),
-    "visible_tower": ("VisibleTower",),
-}
-_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    # Lazily, so that the settings beside these modules can be read without importing torch.
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOME[name]), name)
+__all__, __getattr__ = lazy_names(
+    __name__,
+    {
+        "attribute_prediction": ("AttributePrediction", "find_phrases"),
+        "cluster_prediction": ("ClusterPrediction",),
+        "code_usage": ("CodeUsage", "code_diversity_loss", "code_perplexity"),
+        "colourisation": ("TextChannelAttention", "TextGuidedColouriser", "colourisation_loss", "to_grey"),
+        "colourisation_objective": ("TextGuidedColourisationObjective",),
+        "corruption": ("Fate", "corrupt_ids", "draw_fates", "swap_values"),
+        "distillation_head": ("DistillationHead",),
+        "gumbel_quantiser": (
+            "GumbelQuantised",
+            "GumbelQuantiser",
+            "gumbel_one_hot",
+            "gumbel_temperature",
+            "replace_by_codes",
+        ),
+        "masked_autoencoder": ("CrossModalDecoder", "MaskedAutoencoder", "TokenDecoder"),
+        "masked_language": ("AttributePredictionObjective", "MaskedLanguageObjective"),
+        "masked_modalities": ("MaskedModalitiesObjective", "MaskedSide", "ModalityMasking"),
+        "masked_patches": ("MaskedPatchesObjective", "PatchMasker"),
+        "maskers": (
+            "block_masking",
+            "group_masking",
+            "hidden_counts",
+            "hide_lowest",
+            "span_masking",
+            "tube_masking",
+            "uniform_masking",
+        ),
+        "mixed_patches": ("MixedPatchesObjective",),
+        "modality_masking": ("dirichlet_masking", "dirichlet_shares"),
+        "patch_mixing": ("mix_patches", "mixture_segmentation_loss", "patch_sources", "restore_patches"),
+        "patch_targets": ("PatchTarget", "patch_target"),
+        "patches": (
+            "grid_coordinates",
+            "patchify",
+            "sinusoidal_positions",
+            "standardise_patches",
+            "trimmed_standardise",
+            "unpatchify",
+        ),
+        "prefix": ("draw_prefixes", "next_token_loss", "shift_right"),
+        "prefix_language": ("PrefixLanguageObjective",),
+        "prompted_labels": ("confident", "draw_crop", "entity_prototypes", "pool_inside", "prompted_label_loss"),
+        "quantised_tokens": ("QuantisedSide", "QuantisedTokensObjective", "QuantisedWeights"),
+        "reconstruction": (
+            "absolute_error",
+            "chamfer_error",
+            "code_error",
+            "masked_cross_entropy",
+            "masked_reconstruction_loss",
+            "quantile_error",
+            "reduce_tokens",
+            "squared_error",
+        ),
+        "residual_quantiser": ("GroupedQuantiser", "ResidualQuantiser"),
+        "self_distillation": (
+            "DistillationCentre",
+            "self_distillation_loss",
+            "teacher_momentum_at",
+            "teacher_temperature_at",
+        ),
+        "self_distillation_objective": ("SelfDistillationObjective", "TeacherPlan", "ViewPlan"),
+        "span_denoising": ("Denoising", "Span", "cut_spans", "draw_spans", "fill_spans", "infill"),
+        "span_language": ("SpanDenoisingObjective",),
+        "staged_tower": ("StagedTower",),
+        "token_scores": ("score_tokens",),
+        "token_transformer": ("TokenTransformer", "attention_visibility"),
+        "uncertainty_weights": ("UncertaintyWeights",),
+        "vector_quantiser": ("Quantised", "VectorQuantiser", "nearest_codes", "straight_through"),
+        "views": ("draw_view", "encode_view", "pool_visible", "token_coordinates"),
+        "visible_tokens": ("VisibleTokens", "gather_visible", "scatter_visible"),
+        "visible_tower": ("VisibleTower",),
+    },
+)

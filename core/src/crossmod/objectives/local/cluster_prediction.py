@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from crossmod.objectives.masked_tokens import masked_cross_entropy
+from crossmod.objectives.local.reconstruction import masked_cross_entropy
 
 
 class ClusterPrediction(nn.Module):

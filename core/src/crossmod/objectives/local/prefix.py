@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from crossmod.objectives.masked_tokens import masked_cross_entropy
+from crossmod.objectives.local.reconstruction import masked_cross_entropy
 
 
 def draw_prefixes(

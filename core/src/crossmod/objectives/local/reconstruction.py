@@ -33,6 +33,13 @@ def code_error(prediction: Float[Tensor, "tokens codes"], target: Int64[Tensor, 
     return functional.cross_entropy(prediction, target, reduction="none")
 
 
+def masked_cross_entropy(
+    logits: Float[Tensor, "hidden vocabulary"], targets: Int64[Tensor, "hidden"]
+) -> Float[Tensor, ""]:
+    """Mean over all hidden tokens of -log p(target), in float32; a zero with gradient when none is hidden."""
+    return code_error(logits.float(), targets).mean() if len(targets) else logits.sum() * 0
+
+
 def chamfer_error(
     prediction: Float[Tensor, "tokens points axes"], target: Float[Tensor, "tokens others axes"]
 ) -> Float[Tensor, "tokens"]:

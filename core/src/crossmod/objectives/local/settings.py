@@ -55,7 +55,7 @@ class MaskedLanguage(ObjectiveSettings):
         """Make the objective."""
         from crossmod.objectives.local.masked_language import MaskedLanguageObjective
 
-        tower = token_tower(towers, self.modality, "MaskedLanguage")
+        tower = token_tower(towers, self.modality, type(self).__name__)
         return MaskedLanguageObjective(
             self.modality,
             tower.width,
@@ -66,6 +66,21 @@ class MaskedLanguage(ObjectiveSettings):
             span_length=self.span_length,
             reduction=self.reduction,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedTokens(MaskedLanguage):
+    """Masked language modelling without swapped and spared tokens: for atoms, patches and other discrete tokens.
+
+    Every chosen token is hidden (AttrMasking, arXiv:1905.12265).
+
+    Args:
+        masked: Share of the chosen tokens that are masked.
+        swapped: Share of the chosen tokens that become another token of the batch.
+    """
+
+    masked: float = 1.0
+    swapped: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from crossmod.contracts.batch import Inputs
 from crossmod.contracts.processor import Processor
 from crossmod.contracts.tower import Features, Tokens, TokenTower, Tower
-from crossmod.objectives.masked_tokens import uniform_keep
+from crossmod.objectives.local import uniform_masking
 from crossmod.recipe import Recipe
 from crossmod.testing.conformance.subject import Conformance
 
@@ -98,7 +98,7 @@ class TowerConformance(Conformance):
         outputs = [tower(inputs).pooled]
         if isinstance(tower, TokenTower):
             tokens = tower.tokenise(inputs)
-            encoded = tower.encode(tokens, uniform_keep(tokens.mask, 0.5)).tokens
+            encoded = tower.encode(tokens, uniform_masking(tokens.mask, 0.5)).tokens
             assert encoded is not None
             outputs.append(encoded)
         generator = torch.Generator().manual_seed(0)
@@ -150,7 +150,7 @@ class TowerConformance(Conformance):
 
     def test_hidden_tokens_do_not_leak(self, tower: Tower, inputs: Inputs) -> None:
         token_tower, tokens = _tokenised(tower, inputs)
-        keep = uniform_keep(tokens.mask, 0.5, torch.Generator().manual_seed(0))
+        keep = uniform_masking(tokens.mask, 0.5, torch.Generator().manual_seed(0))
         other = torch.where(keep[..., None], tokens.values, tokens.values + 3.0)
         # Targets are what is asked for: an encoder that read them would answer by copying.
         targets = torch.where(keep, tokens.targets, (tokens.targets + 1) % token_tower.vocabulary)

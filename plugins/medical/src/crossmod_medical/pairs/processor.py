@@ -13,7 +13,6 @@ from crossmod.contracts.processor import Processed, Processor
 from crossmod.errors import UserError
 from crossmod_medical.image_processor import ImageProcessor
 from crossmod_medical.pairs.item import ImageText, fault
-from crossmod_medical.processors import require_spec
 
 if TYPE_CHECKING:
     from crossmod_medical.pairs.inputs import PairInputs
@@ -47,15 +46,6 @@ class PairProcessor(Processor):
     def files(self) -> Mapping[str, bytes]:
         """The text processor's files."""
         return self.text.files()
-
-    def require(self, spec: Mapping[str, Any]) -> PairProcessor:
-        """This processor, if it makes pairs as the checkpoint's spec says.
-
-        Raises:
-            UserError: It does not; the sentence names the first difference.
-        """
-        found: PairProcessor = require_spec(self, spec, "images with texts")
-        return found
 
     def process(self, items: Sequence[Any]) -> Processed:
         """Read pairs; one whose image or text cannot be used is rejected with a reason."""
