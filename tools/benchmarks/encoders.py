@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Result, interleaved, speed
+from crossmod.contracts.tower import Tokens, TokenTower
 from crossmod.objectives.local.maskers import uniform_masking
 from crossmod.objectives.local.visible_tokens import gather_visible
 from crossmod.text.block import TransformerBlock
-from crossmod.text.packed_tokens import PackedTokens, packed_block
+from crossmod.text.settings import TextTransformer
 
 TOKENS = 196  # 14 x 14 patches
 # Width, heads, tokens and samples. Saved are 4.25, 4.5 and 4.7 of the operations; attention, whose cost
@@ -24,7 +25,8 @@ ENCODERS = {
 DEPTH = 12
 HIDDEN = 0.75
 
-RAGGED_SAMPLES, SHORTEST, LENGTHS_SEED = 32, 16, 9
+RAGGED = ((32, 16, TOKENS), (256, 10, 64))  # samples, shortest and longest
+LENGTHS_SEED = 9
 RAGGED_WIDTH, RAGGED_HEADS, RAGGED_DEPTH = 192, 3, 6
 
 
@@ -34,7 +36,7 @@ def _blocks(width: int, heads: int, depth: int) -> nn.ModuleList:
     return nn.ModuleList(TransformerBlock(width, heads, 4.0, 0.0, depth) for _ in range(depth))
 
 
-def _step(blocks: nn.ModuleList, states: Callable[[], Tensor]) -> Callable[[], None]:
+def _step(blocks: nn.Module, states: Callable[[], Tensor]) -> Callable[[], None]:
     def run() -> None:
         blocks.zero_grad()
         states().square().mean().backward()  # type: ignore[no-untyped-call]
@@ -68,23 +70,32 @@ def _masked(name: str, width: int, heads: int, length: int, samples: int, rounds
 
 
 def ragged(rounds: int) -> list[Result]:
-    """Sequences of 16 to 196 tokens, packed, against padding all to the longest with a mask."""
-    blocks = _blocks(RAGGED_WIDTH, RAGGED_HEADS, RAGGED_DEPTH)
-    lengths = torch.randint(
-        SHORTEST, TOKENS + 1, (RAGGED_SAMPLES,), generator=torch.Generator().manual_seed(LENGTHS_SEED)
-    )
+    """The text tower on sequences of unequal lengths, in sub-batches of like length, against padding them all."""
+    return [_ragged(*sizes, rounds) for sizes in RAGGED]
+
+
+def _ragged(samples: int, shortest: int, longest: int, rounds: int) -> Result:
+    lengths = torch.randint(shortest, longest + 1, (samples,), generator=torch.Generator().manual_seed(LENGTHS_SEED))
     real = torch.arange(int(lengths.max())) < lengths[:, None]
-    tokens = torch.randn(*real.shape, RAGGED_WIDTH)
-
-    def packed() -> Tensor:
-        packing = PackedTokens.of(tokens, real)
-        states = packing.values
-        for block in blocks:
-            states = packed_block(block, states, packing)
-        return packing.padded(states)
-
-    cases = {"ours": _step(blocks, packed), "theirs": _step(blocks, lambda: _encoded(blocks, tokens, real))}
+    tokens = Tokens(torch.randn(*real.shape, RAGGED_WIDTH), torch.zeros(real.shape, dtype=torch.int64), real, real)
+    towers = {"ours": _text_tower(TextTransformer().buckets), "theirs": _text_tower(1)}
+    cases = {who: _step(tower, lambda tower=tower: _states(tower, tokens)) for who, tower in towers.items()}
     seconds = interleaved(cases, rounds)
     waste = real.numel() / int(lengths.sum())
-    what = f"ragged batch, packed, {waste:.2f}x padding (padded and masked)"
-    return [speed(what, seconds["ours"], seconds["theirs"], 1.7)]
+    what = f"text tower, {samples} texts of {shortest}-{longest} tokens, {waste:.2f}x padding (all padded)"
+    return speed(what, seconds["ours"], seconds["theirs"], 1.7)
+
+
+def _text_tower(buckets: int) -> TokenTower:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    sizes = TextTransformer(
+        length=TOKENS, width=RAGGED_WIDTH, heads=RAGGED_HEADS, depth=RAGGED_DEPTH, dropout=0.0, buckets=buckets
+    )
+    return sizes.build(sizes.fit_processor(["any text serves: the tokens are given"]))
+
+
+def _states(tower: TokenTower, tokens: Tokens) -> Tensor:
+    states = tower.encode(tokens, torch.ones_like(tokens.mask)).tokens
+    assert states is not None
+    return states

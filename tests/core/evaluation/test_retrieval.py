@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from crossmod.evaluation.context import EvaluationContext
-from crossmod.evaluation.retrieval import gallery, retrieval_table, retrieve
+from crossmod.evaluation.retrieval import Direction, gallery, retrieval_table, retrieve
+from crossmod_metrics import chance, retrieval_metrics
 from crossmod_report import text_table
 
 
@@ -97,3 +98,16 @@ def test_a_row_asks_for_its_own_item_alone(context: EvaluationContext) -> None:
     assert (strict.metrics.queries, lenient.metrics.queries) == (48, 24)
     assert strict.metrics.mean_rank > lenient.metrics.mean_rank
     assert strict.random.mean_rank == 24.5
+
+
+def test_directions_of_few_and_of_many_candidates_share_a_table() -> None:
+    def direction(name: str, candidates: int, ks: tuple[int, ...]) -> Direction:
+        found = torch.ones(4, dtype=torch.float64)
+        metrics = retrieval_metrics(found, candidates, ks)
+        return Direction(name, "other", metrics, chance(candidates, torch.ones(4, dtype=torch.int64), ks), found)
+
+    table = retrieval_table([direction("few", 3, (1,)), direction("many", 40, (1, 5))], "two")
+    assert [column.key for column in table.columns if column.key.startswith("recall")] == ["recall@1", "recall@5"]
+    few, _, many, _ = (row.cells for row in table.rows)
+    assert "recall@5" not in few
+    assert (few["recall@1"], many["recall@1"], many["recall@5"]) == (100, 100, 100)

@@ -16,7 +16,7 @@ def test_every_row_once_and_none_cut(count, samples):
         held = lengths[bucket.rows]
         assert bucket.longest == (int(held.max()) if samples else 0)
         assert bucket.even == (held.unique().numel() <= 1)
-        assert len(buckets) == 1 or len(bucket.rows) >= 16
+        assert len(buckets) == 1 or len(bucket.rows) >= 4
 
 
 def test_padding_shrinks():

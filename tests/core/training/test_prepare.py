@@ -97,3 +97,15 @@ def test_workers_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(alone.item["point"], together.item["point"])
     assert alone.rejected == together.rejected
     assert seen[-1] == 40 and seen == sorted(seen)
+
+
+def test_an_item_of_two_groups_is_refused() -> None:
+    corpus = Corpus(
+        name="askew",
+        columns={"point": Column([[0.0, 1.0], [1.0, 0.0]], np.array([0, 1, 0]))},
+        ids=["a", "b", "c"],
+        group=np.array([0, 1, 2]),
+        split=np.array(["train", "train", "train"]),
+    )
+    with pytest.raises(UserError, match="point of line 1 of corpus askew stands in the groups 0 and 2"):
+        prepare(corpus, {"point": UNIT}, workers=0, max_rejected=0)

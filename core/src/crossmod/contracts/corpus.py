@@ -68,7 +68,7 @@ class Corpus:
         columns: Modality name to its items.
         ids: [rows] the identifier of each row's subject, as the source has it.
         group: [rows] int64; rows with equal numbers describe the same thing and are never each other's
-            negatives.
+            negatives. Rows that share an item share the group.
         split: [rows] one of `SPLITS`, or the empty text for rows that only serve as candidates.
         facts: What a reader of the model card should know (source, licence, "generated"), as JSON values.
         rejected: Rows that the reader itself could not use.

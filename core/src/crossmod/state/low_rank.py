@@ -106,7 +106,7 @@ class LowRankLinear(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> LowRankLinear:
         # A move to another device or type takes the merged matrix along.
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._merged = None if self._merged is None else fn(self._merged)
         return self
 

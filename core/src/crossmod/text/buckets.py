@@ -17,7 +17,7 @@ class Bucket(NamedTuple):
     even: bool
 
 
-def length_buckets(lengths: Int64[Tensor, "batch"], count: int, smallest: int = 16) -> list[Bucket]:
+def length_buckets(lengths: Int64[Tensor, "batch"], count: int, smallest: int = 4) -> list[Bucket]:
     """At most `count` sub-batches of equal sample counts, by length; none below `smallest` samples.
 
     Every row is in exactly one of them; one bucket keeps the rows in their order.

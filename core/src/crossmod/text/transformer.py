@@ -44,7 +44,7 @@ class TextTransformerTower(TokenTower):
         expansion: float = 4.0,
         dropout: float = 0.0,
         pooling: Literal["mean", "cls", "attention"] = "mean",
-        buckets: int = 4,
+        buckets: int = 8,
     ) -> None:
         super().__init__()
         if width % heads:

@@ -106,7 +106,23 @@ def prepare(
     _refuse_too_many(rejected, items, max_rejected)
     kept, item = _drop_rows(corpus, keep)
     group = torch.from_numpy(kept.group.astype(np.int64))
+    for modality in processors:
+        _require_one_group(kept, modality)
     return Prepared(kept, inputs, item, group, rejected, counts)
+
+
+def _require_one_group(corpus: Corpus, modality: str) -> None:
+    column = corpus.columns[modality]
+    held = column.item >= 0
+    pairs = np.unique(np.stack([column.item[held], corpus.group[held]]), axis=1)
+    twice = np.flatnonzero(pairs[0, 1:] == pairs[0, :-1])
+    if len(twice):
+        item, *groups = pairs[0, twice[0]], *pairs[1, twice[0] : twice[0] + 2]
+        raise UserError(
+            f"the {modality} of line {_line(column, int(item))} of corpus {corpus.name} stands in the groups "
+            f"{groups[0]} and {groups[1]}, and would be a negative of itself; give rows that share an item one group, "
+            "or list the item once a group."
+        )
 
 
 def _process(
@@ -141,8 +157,11 @@ def _accepted(parts: Sequence[Processed], items: int, chunk: int) -> tuple[np.nd
 
 
 def _describe(modality: str, column: Column, position: int, reason: str) -> Rejected:
-    line = column.lines[position] if column.lines is not None else position + 1
-    return Rejected(modality, line, str(column.items[position])[:200], reason)
+    return Rejected(modality, _line(column, position), str(column.items[position])[:200], reason)
+
+
+def _line(column: Column, position: int) -> int:
+    return column.lines[position] if column.lines is not None else position + 1
 
 
 def _refuse_too_many(rejected: Sequence[Rejected], items: int, largest: float) -> None:

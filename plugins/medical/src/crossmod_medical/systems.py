@@ -9,4 +9,4 @@ import crossmod_medical.pairs.objective_settings
 import crossmod_medical.pairs.settings
 import crossmod_medical.vqa.data
 import crossmod_medical.vqa.objective_settings
-import crossmod_medical.vqa.settings  # noqa: F401
+import crossmod_medical.vqa.settings  # noqa: F401 - importing is all that is wanted

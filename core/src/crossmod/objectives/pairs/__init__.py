@@ -43,7 +43,7 @@ __all__, __getattr__ = lazy_names(
         ),
         "token_contrast": ("LateInteractionLoss", "LateInteractionObjective"),
         "token_reduction": ("GroupedLinear", "Reduced", "TokenReducer"),
-        "token_scores": ("LateScores", "TokenSet", "best_matched", "late_interaction", "token_similarities"),
+        "token_scores": ("TokenSet", "best_matched", "late_interaction", "token_similarities"),
         "triple": ("Side", "TripleLoss", "triple_contrast"),
         "two_gaussians": ("noise_posterior",),
     },

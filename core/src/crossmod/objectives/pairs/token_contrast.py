@@ -17,8 +17,9 @@ from crossmod.objectives.pairs.soft_targets import soft_target_infonce
 from crossmod.objectives.pairs.targets import from_groups
 from crossmod.objectives.pairs.token_features import tokens_of
 from crossmod.objectives.pairs.token_reduction import TokenReducer
-from crossmod.objectives.pairs.token_scores import LateScores, TokenSet, best_matched, late_interaction
+from crossmod.objectives.pairs.token_scores import TokenSet, best_matched, late_interaction
 from crossmod.state.logit_scale import LogitScale
+from crossmod_kernels import LateInteraction
 
 
 class LateInteractionLoss(nn.Module):
@@ -67,14 +68,14 @@ class LateInteractionLoss(nn.Module):
         terms: dict[str, Tensor] = {**parts._asdict(), "scale": scale}
         return PairTerms(parts.loss, {name: value.detach() for name, value in terms.items()})
 
-    def _scores(self, a: TokenSet, b: TokenSet) -> LateScores:
+    def _scores(self, a: TokenSet, b: TokenSet) -> LateInteraction:
         if self.kept_share == 1 and world_size() == 1:
             return late_interaction(a.tokens, b.tokens, a.mask, b.mask, **self._options)
         partner_a = every_token_set(best_matched(a, b, self.kept_share) if self.kept_share < 1 else a)
         partner_b = every_token_set(best_matched(b, a, self.kept_share) if self.kept_share < 1 else b)
         ab = late_interaction(a.tokens, partner_b.tokens, a.mask, partner_b.mask, **self._options).ab
         ba = late_interaction(partner_a.tokens, b.tokens, partner_a.mask, b.mask, **self._options).ba
-        return LateScores(ab, ba)
+        return LateInteraction(ab, ba)
 
 
 class LateInteractionObjective(Objective):

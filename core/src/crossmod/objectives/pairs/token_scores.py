@@ -12,20 +12,10 @@ from torch import Tensor
 import crossmod_kernels
 from crossmod.objectives.pairs.precision import without_autocast
 from crossmod.objectives.pairs.tokens import real_tokens, unit_tokens
+from crossmod_kernels import LateInteraction
 
 # Tokens of a in a tile whose width `chunk_size` sets: long enough for fast products.
 CHUNKED_TOKENS = 1024
-
-
-class LateScores(NamedTuple):
-    """Scores in [-1, 1] of both directions, which are not each other's transpose.
-
-    Shape:
-        ab: [batch, keys]; ba: [keys, batch].
-    """
-
-    ab: Float[Tensor, "batch keys"]
-    ba: Float[Tensor, "keys batch"]
 
 
 class TokenSet(NamedTuple):
@@ -43,7 +33,7 @@ def late_interaction(
     *,
     chunk_size: int = 0,
     similarity_dtype: torch.dtype | None = None,
-) -> LateScores:
+) -> LateInteraction:
     """s_ab[i,j] = mean_k max_r <a_ik, b_jr> and s_ba[j,i] = mean_r max_k <a_ik, b_jr> (FILIP, arXiv:2111.07783).
 
     Padding is no candidate of a maximum and has weight 0 in the mean. Gradients of a maximum go to the first token
@@ -65,10 +55,9 @@ def late_interaction(
             "to one width"
         )
     tile = (max(1, CHUNKED_TOKENS // tokens_a.shape[1]), chunk_size) if chunk_size > 0 else None
-    found = crossmod_kernels.late_interaction(
+    return crossmod_kernels.late_interaction(
         tokens_a, tokens_b, mask_a, mask_b, product_dtype=similarity_dtype, tile=tile
     )
-    return LateScores(found.ab, found.ba)
 
 
 def best_matched(own: TokenSet, partner: TokenSet, share: float = 0.25) -> TokenSet:

@@ -87,7 +87,8 @@ def _among(
 ) -> Float[Tensor, "groups length width"]:
     """Attention within groups; groups with like numbers of visible tokens share a sub-batch."""
     if visible is None:
-        return transformer(tokens)  # type: ignore[no-any-return]
+        whole: Tensor = transformer(tokens)
+        return whole
     states = torch.zeros_like(tokens)
     for bucket in length_buckets(visible.sum(1), BUCKETS):
         if not bucket.longest:

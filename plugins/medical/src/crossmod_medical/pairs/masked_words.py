@@ -14,6 +14,7 @@ from crossmod.objectives.local.masked_language import corrupt_tokens, token_head
 from crossmod.objectives.local.maskers import group_masking
 from crossmod.objectives.local.token_scores import score_tokens
 from crossmod.text.byte_pair import FILE, SPECIALS, BytePairProcessor
+from crossmod.text.inputs import TextInputs
 from crossmod_medical.pairs.inputs import PairInputs
 from crossmod_medical.pairs.no_pairs import nothing_to_score
 from crossmod_medical.pairs.stand_ins import Side
@@ -67,7 +68,8 @@ class PairMaskedWordsObjective(Objective):
         pairs = inputs.take(inputs.complete.nonzero()[:, 0])
         if not len(pairs):
             return nothing_to_score(tower(pairs).pooled, self.predict)
-        tokens = tower.text.tokenise(pairs.texts)  # type: ignore[arg-type]
+        assert isinstance(pairs.texts, TextInputs)
+        tokens = tower.text.tokenise(pairs.texts)
         words = word_numbers(tokens.targets, self.begins)
         chosen = ~group_masking(tokens.mask, words, self.share)
         corrupted, keep = corrupt_tokens(tokens, chosen, self.masked, self.swapped)

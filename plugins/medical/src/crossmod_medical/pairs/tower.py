@@ -112,9 +112,12 @@ class CoAttentionPairTower(Tower):
     def picked(self, inputs: PairInputs, missing: Missing) -> Int64[Tensor, "samples count"]:
         """Which rows of the missing side's pool stand in for it; for `PromptPool.usage` and for inspection."""
         everywhere = torch.ones(len(inputs), dtype=torch.bool, device=inputs.picture.device)
+        picked: Tensor
         if missing == "image":
-            return self._pools(missing).image(*self._text_query(inputs, everywhere))[1]  # type: ignore[no-any-return]
-        return self._pools(missing).text(self._image_query(inputs, everywhere))[1]  # type: ignore[no-any-return]
+            _, picked = self._pools(missing).image(*self._text_query(inputs, everywhere))
+        else:
+            _, picked = self._pools(missing).text(self._image_query(inputs, everywhere))
+        return picked
 
     def _text_query(self, inputs: PairInputs, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The word embeddings of some rows and a mask of those that are averaged: real ones, the first left out."""

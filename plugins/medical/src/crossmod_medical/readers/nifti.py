@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ def _fill(stream: BinaryIO, buffer: npt.NDArray[np.uint8]) -> None:
     view, filled = buffer.data, 0
     try:
         while filled < len(view):
-            count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+            count = cast("io.BufferedIOBase", stream).readinto(view[filled:])
             if not count:
                 raise UnusableScan("it ends before its last voxel; copy it again")
             filled += count

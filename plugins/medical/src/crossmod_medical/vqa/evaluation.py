@@ -13,6 +13,7 @@ from crossmod.training.prepare import Prepared
 from crossmod_medical.pairs.inputs import PairInputs
 from crossmod_medical.pairs.item import ImageText
 from crossmod_medical.vqa.answer_tower import AnswerInputs, AnswerTower
+from crossmod_medical.vqa.answers import AnswerProcessor
 from crossmod_medical.vqa.scoring import accuracies, commonest_answers, nearest_questions
 from crossmod_medical.vqa.settings import VqaSettings
 from crossmod_medical.vqa.words import WordProcessor, split_words
@@ -58,7 +59,8 @@ def evaluate(context: EvaluationContext, settings: VqaSettings) -> list[Table]:
     covered: dict[str, Cell] = {"answers": "answer in the training vocabulary"}
     covered |= {part: 100 * score.value for part, score in ceiling.items() if score.value is not None}
     body.append(Row(cells=covered, role="reference"))
-    return [_table(body, prepared, settings, len(rows), len(answers.processor.answers))]  # type: ignore[attr-defined]
+    assert isinstance(answers.processor, AnswerProcessor)
+    return [_table(body, prepared, settings, len(rows), len(answers.processor.answers))]
 
 
 def _table(body: list[Row], prepared: Prepared, settings: VqaSettings, questions: int, answers: int) -> Table:
