@@ -70,7 +70,7 @@ def _masked(name: str, width: int, heads: int, length: int, samples: int, rounds
 
 
 def ragged(rounds: int) -> list[Result]:
-    """The text tower on sequences of unequal lengths, in sub-batches of like length, against padding them all."""
+    """The text tower on packed sequences of unequal lengths, against padding them all."""
     return [_ragged(*sizes, rounds) for sizes in RAGGED]
 
 
@@ -78,7 +78,7 @@ def _ragged(samples: int, shortest: int, longest: int, rounds: int) -> Result:
     lengths = torch.randint(shortest, longest + 1, (samples,), generator=torch.Generator().manual_seed(LENGTHS_SEED))
     real = torch.arange(int(lengths.max())) < lengths[:, None]
     tokens = Tokens(torch.randn(*real.shape, RAGGED_WIDTH), torch.zeros(real.shape, dtype=torch.int64), real, real)
-    towers = {"ours": _text_tower(TextTransformer().buckets), "theirs": _text_tower(1)}
+    towers = {"ours": _text_tower(packed=True), "theirs": _text_tower(packed=False)}
     cases = {who: _step(tower, lambda tower=tower: _states(tower, tokens)) for who, tower in towers.items()}
     seconds = interleaved(cases, rounds)
     waste = real.numel() / int(lengths.sum())
@@ -86,11 +86,11 @@ def _ragged(samples: int, shortest: int, longest: int, rounds: int) -> Result:
     return speed(what, seconds["ours"], seconds["theirs"], 1.7)
 
 
-def _text_tower(buckets: int) -> TokenTower:
+def _text_tower(*, packed: bool) -> TokenTower:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     sizes = TextTransformer(
-        length=TOKENS, width=RAGGED_WIDTH, heads=RAGGED_HEADS, depth=RAGGED_DEPTH, dropout=0.0, buckets=buckets
+        length=TOKENS, width=RAGGED_WIDTH, heads=RAGGED_HEADS, depth=RAGGED_DEPTH, dropout=0.0, packed=packed
     )
     return sizes.build(sizes.fit_processor(["any text serves: the tokens are given"]))
 

@@ -3,6 +3,8 @@ import torch
 from torch import nn
 
 from crossmod.fusion.taps import HiddenStateTap
+from crossmod.text.block import TransformerBlock
+from crossmod.text.packed_tokens import Packing
 
 
 class Tupled(nn.Module):
@@ -42,3 +44,10 @@ def test_a_layer_that_runs_twice_or_never_is_reported():
     assert not layer._forward_hooks and not other._forward_hooks
     with pytest.raises(ValueError, match="no layer"):
         HiddenStateTap([])
+
+
+def test_packed_tokens_are_no_state_of_a_batch() -> None:
+    block = TransformerBlock(8, 2, 2.0, 0.0, 1)
+    packing = Packing.of(torch.tensor([[True, True], [True, False]]))
+    with pytest.raises(ValueError, match="packed tokens"), HiddenStateTap([block]).listening():
+        block(packing.pack(torch.randn(2, 2, 8)), packing)

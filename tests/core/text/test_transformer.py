@@ -35,17 +35,17 @@ def test_a_text_alone_equals_the_text_among_longer_ones(processor, pooling):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "attention"])
-def test_buckets_change_the_speed_alone(processor, pooling):
-    bucketed = tower(processor, pooling=pooling, buckets=3)
-    plain = tower(processor, pooling=pooling, buckets=1)
-    plain.load_state_dict(bucketed.state_dict())
+def test_packing_changes_the_speed_alone(processor, pooling):
+    packed = tower(processor, pooling=pooling).double()
+    plain = tower(processor, pooling=pooling, packed=False).double()
+    plain.load_state_dict(packed.state_dict())
     inputs = processor(TEXTS)
     assert inputs.lengths().unique().numel() > 3
-    for output in zip(bucketed(inputs)[:3], plain(inputs)[:3], strict=True):
+    for output in zip(packed(inputs)[:3], plain(inputs)[:3], strict=True):
         torch.testing.assert_close(*output, atol=1e-5, rtol=0)
-    for model in (bucketed, plain):
+    for model in (packed, plain):
         model(inputs).pooled.square().sum().backward()
-    for a, b in zip(bucketed.parameters(), plain.parameters(), strict=True):
+    for a, b in zip(packed.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, atol=1e-4, rtol=1e-4)
 
 

@@ -44,10 +44,10 @@ class HiddenStateTap:
 
         def hear(index: int, output: Any) -> None:
             if index in heard:
-                raise ValueError(
-                    f"layer {index} of the tap ran twice; run the encoder once inside it (a text tower with buckets=1)."
-                )
+                raise ValueError(f"layer {index} of the tap ran twice; run the encoder once inside it.")
             state = output[0] if isinstance(output, tuple) else output
+            if state.dim() == 2:
+                raise ValueError(f"layer {index} of the tap ran on packed tokens; build its tower with packed=False.")
             heard[index] = state if self._norm is None else self._norm(state)
 
         handles = [

@@ -1,4 +1,4 @@
-"""One pre-norm transformer block over padded tokens."""
+"""One pre-norm transformer block, over padded or packed tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from crossmod.text.packed_tokens import Packing
 
 
 class TransformerBlock(nn.Module):
@@ -46,23 +48,34 @@ class TransformerBlock(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(
-        self, tokens: Float[Tensor, "batch length width"], mask: Bool[Tensor, "batch length"] | None
-    ) -> Float[Tensor, "batch length width"]:
-        """Transform tokens; keys where `mask` is false are never attended, None means that all are real."""
-        tokens = tokens + self.dropout(self._attention(self.attention_norm(tokens), mask))
+        self, tokens: Float[Tensor, "... width"], seen: Bool[Tensor, "batch ..."] | Packing | None = None
+    ) -> Float[Tensor, "... width"]:
+        """Transform tokens.
+
+        Shape:
+            tokens: [batch, length, width]; [total, width] with a packing.
+            seen: [batch, length], true at keys that may be attended to; or [batch, length, length], true where the
+                query (second axis) may attend to the key (third); None where every token is real and sees all; or
+                the packing whose sequences lie end to end.
+        """
+        tokens = tokens + self.dropout(self._attention(self.attention_norm(tokens), seen))
         hidden = functional.gelu(self.mlp_in(self.mlp_norm(tokens)))
         transformed: Tensor = tokens + self.dropout(self.mlp_out(hidden))
         return transformed
 
     def _attention(
-        self, tokens: Float[Tensor, "batch length width"], mask: Bool[Tensor, "batch length"] | None
-    ) -> Float[Tensor, "batch length width"]:
-        batch, length, width = tokens.shape
-        packed: Tensor = self.query_key_value(tokens)
-        query, key, value = packed.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        keys = None if mask is None else mask[:, None, None, :]
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=keys)
-        attended: Tensor = self.attention_out(mixed.transpose(1, 2).reshape(batch, length, width))
+        self, tokens: Float[Tensor, "... width"], seen: Bool[Tensor, "batch ..."] | Packing | None
+    ) -> Float[Tensor, "... width"]:
+        triple: Tensor = self.query_key_value(tokens)
+        if isinstance(seen, Packing):
+            mixed = seen.attend(triple, self.heads)
+        else:
+            batch, length, width = tokens.shape
+            query, key, value = triple.view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+            allowed = None if seen is None else seen[:, None, None, :] if seen.dim() == 2 else seen[:, None]
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+            mixed = mixed.transpose(1, 2).reshape(batch, length, width)
+        attended: Tensor = self.attention_out(mixed)
         return attended
 
 

@@ -7,14 +7,13 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from crossmod.contracts.tower import Features, Tokens, TokenTower
 from crossmod.errors import UserError
 from crossmod.text.block import AttentionPooling, TransformerBlock, masked_mean
-from crossmod.text.buckets import length_buckets
 from crossmod.text.byte_pair import MASK, PADDING, SPECIALS, BytePairProcessor
 from crossmod.text.inputs import TextInputs
+from crossmod.text.packed_tokens import Packing
 
 
 class TextTransformerTower(TokenTower):
@@ -31,7 +30,8 @@ class TextTransformerTower(TokenTower):
         expansion: Width of the hidden layer of the MLPs, in widths.
         dropout: Probability of dropping a component of the embedded tokens and of what each branch adds.
         pooling: "mean" of the real tokens, the first token ("cls"), or "attention" of a learned query.
-        buckets: Most sub-batches by length that a batch is computed in; 1 pads all to the longest.
+        packed: Whether the blocks see real tokens alone, end to end, which costs nothing for padding; false where
+            something listens to the blocks or changes their states in between (taps, bridges).
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TextTransformerTower(TokenTower):
         expansion: float = 4.0,
         dropout: float = 0.0,
         pooling: Literal["mean", "cls", "attention"] = "mean",
-        buckets: int = 8,
+        packed: bool = True,
     ) -> None:
         super().__init__()
         if width % heads:
@@ -55,7 +55,7 @@ class TextTransformerTower(TokenTower):
         self.width = width
         self.vocabulary = processor.vocabulary
         self.pooling = pooling
-        self.buckets = buckets
+        self.packed = packed
         self.embedding = nn.Embedding(self.vocabulary, width)
         self.positions = nn.Parameter(torch.empty(processor.length, width))
         nn.init.normal_(self.embedding.weight, std=0.02)
@@ -85,34 +85,13 @@ class TextTransformerTower(TokenTower):
         return self._encode(values, tokens.context)
 
     def _encode(self, values: Float[Tensor, "batch length width"], real: Bool[Tensor, "batch length"]) -> Features:
-        """Encode sub-batches of like length and bring them back into the order of the batch."""
-        batch, length, _ = values.shape
-        if not batch:
-            return Features(values.new_zeros(0, self.width), values, real)
-        buckets = length_buckets(real.sum(1), self.buckets)
-        parts = []
-        for rows, longest, even in buckets:
-            whole = len(buckets) == 1
-            part = values if whole else values[rows, :longest]
-            mask = real if whole else real[rows, :longest]
-            parts.append(self._encode_bucket(part, mask, even))
-        if len(buckets) == 1:
-            pooled, tokens = parts[0]
-            return Features(pooled, tokens, real)
-        order = torch.cat([bucket.rows for bucket in buckets])
-        back = torch.argsort(order)
-        pooled = torch.cat([part for part, _ in parts])[back]
-        padded = [functional.pad(part, (0, 0, 0, length - part.shape[1])) for _, part in parts]
-        return Features(pooled, torch.cat(padded)[back], real)
-
-    def _encode_bucket(
-        self, values: Float[Tensor, "batch length width"], mask: Bool[Tensor, "batch length"], even: bool
-    ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch length width"]]:
-        tokens = self.dropout(values + self.positions[: values.shape[1]])
+        packing = Packing.of(real) if self.packed else None
+        tokens = values + self.positions[: values.shape[1]]
+        tokens = self.dropout(tokens if packing is None else packing.pack(tokens))
         for block in self.blocks:
-            tokens = block(tokens, None if even else mask)
-        # Zero at padding, so that a batch's tokens do not depend on which bucket a text was computed in.
-        tokens = self.norm(tokens).masked_fill(~mask[..., None], 0.0)
+            tokens = block(tokens, real if packing is None else packing)
+        tokens = self.norm(tokens)
+        tokens = tokens.masked_fill(~real[..., None], 0.0) if packing is None else packing.unpack(tokens)
         if self.attention_pooling is not None:
-            return self.attention_pooling(tokens, mask), tokens
-        return (tokens[:, 0] if self.pooling == "cls" else masked_mean(tokens, mask)), tokens
+            return Features(self.attention_pooling(tokens, real), tokens, real)
+        return Features(tokens[:, 0] if self.pooling == "cls" else masked_mean(tokens, real), tokens, real)

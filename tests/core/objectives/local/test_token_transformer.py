@@ -83,3 +83,10 @@ def test_bad_requests_are_refused() -> None:
     for mode, source in (("encoder-decoder", None), ("decoder", mask), ("causal", None)):
         with pytest.raises(ValueError, match="attention mode"):
             attention_visibility(mask, mode, source)
+
+
+def test_among_visible_tokens_equals_forward_with_a_mask() -> None:
+    transformer = TokenTransformer(8, depth=2, heads=2).double()
+    tokens, visible = torch.randn(3, 5, 8, dtype=torch.float64), torch.rand(3, 5) < 0.6
+    visible[1] = False
+    torch.testing.assert_close(transformer.among(tokens, visible), transformer(tokens, visible), rtol=1e-9, atol=1e-9)

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from crossmod.text.block import TransformerBlock
+from crossmod.text.packed_tokens import Packing
 
 AttentionMode = Literal["encoder", "decoder", "encoder-decoder"]
 
@@ -60,22 +60,26 @@ class TokenTransformer(nn.Module):
         alone = ~seen.any(2, keepdim=True) & torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
         attended = None if mask is None and visibility is None else seen | alone
         for block in self.blocks:
-            assert isinstance(block, TransformerBlock)
-            tokens = _apply(block, tokens, attended)
+            tokens = block(tokens, attended)
         states: Tensor = self.norm(tokens)
         return states if mask is None else states.masked_fill(~mask[..., None], 0.0)
 
+    def among(
+        self, tokens: Float[Tensor, "batch length width"], visible: Bool[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length width"]:
+        """What `forward` makes of the visible tokens, zero elsewhere; the others are not computed on.
 
-def _apply(block: TransformerBlock, tokens: Tensor, seen: Tensor | None) -> Tensor:
-    """The block with one mask a query; its own forward knows one mask a sample."""
-    batch, length, width = tokens.shape
-    packed: Tensor = block.query_key_value(block.attention_norm(tokens))
-    query, key, value = packed.view(batch, length, 3, block.heads, width // block.heads).permute(2, 0, 3, 1, 4)
-    allowed = None if seen is None else seen[:, None]
-    mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
-    tokens = tokens + block.dropout(block.attention_out(mixed.transpose(1, 2).reshape(batch, length, width)))
-    transformed: Tensor = tokens + block.dropout(block.mlp_out(functional.gelu(block.mlp_in(block.mlp_norm(tokens)))))
-    return transformed
+        The blocks see packed tokens, so that nothing may listen to them in between (taps, bridges).
+
+        Shape:
+            tokens: [batch, length, width].
+            visible: [batch, length]; false at hidden tokens and at padding.
+        """
+        packing = Packing.of(visible)
+        states = packing.pack(tokens)
+        for block in self.blocks:
+            states = block(states, packing)
+        return packing.unpack(self.norm(states))
 
 
 def attention_visibility(

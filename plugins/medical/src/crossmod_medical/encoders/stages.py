@@ -7,11 +7,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from crossmod.objectives.local.token_transformer import TokenTransformer
-from crossmod.objectives.local.visible_tokens import gather_visible
-from crossmod.text.buckets import length_buckets
-
-BUCKETS = 4
-"""Sub-batches by number of visible tokens: with four, padding adds some tenth to what is computed on a quarter."""
 
 
 class JointStage(nn.Module):
@@ -48,7 +43,7 @@ class FactorisedStage(nn.Module):
     """Attention within every slice, then along depth at every place: CT-ViT's factorisation (arXiv:2403.17834).
 
     Its cost grows with slices and places apart, 24 x 576^2 + 576 x 24^2 pairs for CT-CLIP's grid and not 13,824^2.
-    Tokens that are left out cost nothing: groups of like numbers of visible tokens are computed together.
+    Tokens that are left out cost nothing.
 
     Args:
         width: Width of the tokens.
@@ -85,16 +80,5 @@ def _among(
     tokens: Float[Tensor, "groups length width"],
     visible: Bool[Tensor, "groups length"] | None,
 ) -> Float[Tensor, "groups length width"]:
-    """Attention within groups; groups with like numbers of visible tokens share a sub-batch."""
-    if visible is None:
-        whole: Tensor = transformer(tokens)
-        return whole
-    states = torch.zeros_like(tokens)
-    for bucket in length_buckets(visible.sum(1), BUCKETS):
-        if not bucket.longest:
-            continue
-        chosen = gather_visible(tokens[bucket.rows], visible[bucket.rows])
-        part = transformer(chosen.values, None if bucket.even else chosen.mask)
-        row = bucket.rows[:, None].expand_as(chosen.place)[chosen.mask]
-        states = states.index_put((row, chosen.place[chosen.mask]), part[chosen.mask].to(states.dtype))
+    states: Tensor = transformer(tokens) if visible is None else transformer.among(tokens, visible)
     return states
