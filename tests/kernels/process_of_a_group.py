@@ -15,7 +15,11 @@ import torch.distributed as dist
 from crossmod_kernels import infonce_distributed, sigmoid_pairs_distributed
 
 TOTAL = 12
-SPLITS = {2: {"equal": [6, 6], "unequal": [5, 7]}, 3: {"equal": [4, 4, 4], "unequal": [1, 3, 8]}}
+SPLITS = {
+    2: {"equal": [6, 6], "unequal": [5, 7]},
+    3: {"equal": [4, 4, 4], "unequal": [1, 3, 8]},
+    4: {"equal": [3, 3, 3, 3], "unequal": [1, 2, 4, 5]},
+}
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 SCALES = {"constant shift": 14.0, "running maximum": 400.0}
 

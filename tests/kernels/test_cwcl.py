@@ -32,10 +32,22 @@ def test_weights_that_are_the_identity_give_infonce(value_and_gradients, agree):
 
 @pytest.mark.parametrize("options", [{}, {"power": 3.0}, {"threshold": 0.4}])
 def test_constant_logits_cost_the_logarithm_whatever_the_weights(options):
-    _, _, source, _ = random_case(9, 9)
+    _, _, source, other = random_case(9, 9)
     ones = torch.ones(9, 4, dtype=DOUBLE)
-    loss = cwcl(ones, ones, SCALE, source_ab=source, **options)
-    assert loss.item() == pytest.approx(2 * math.log(9), abs=1e-12)
+    # Rows of weights sum to one in either direction: a released code forgot it in one, and its loss grew with B.
+    for sources in ({"source_ab": source}, {"source_ba": other}, {"source_ab": source, "source_ba": other}):
+        loss = cwcl(ones, ones, SCALE, **sources, **options)
+        assert loss.item() == pytest.approx(2 * math.log(9), abs=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"power": 3.0}])
+def test_autocast_reaches_neither_logits_nor_weights(options, value_and_gradients, agree):
+    a, b, source, other = (tensor.float() for tensor in random_case(9, 9))
+    loss = lambda x, y, s: cwcl(x, y, s, source_ab=source, source_ba=other, **options)  # noqa: E731
+    plain = value_and_gradients(loss, a, b, SCALE.float())
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = value_and_gradients(loss, a, b, SCALE.float())
+    agree(inside, plain, 0.0)
 
 
 def test_equal_sources_ask_for_equal_probabilities():

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossmod_kernels import distilled_infonce, distilled_infonce_reference, infonce
+from crossmod_kernels import distilled_infonce, distilled_infonce_reference, distilled_rows, infonce
 
 DOUBLE = torch.float64
 
@@ -94,3 +94,50 @@ def test_what_does_not_fit_is_refused_with_its_reason(change, words):
     arguments = {"a": ones, "b": ones, "scale": torch.tensor(9.0), "teacher_a": ones, "teacher_b": ones}
     with pytest.raises(ValueError, match=words):
         distilled_infonce(**{**arguments, "teacher_scale": 9.0, **change})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 9),
+    extra=st.integers(0, 8),
+    groups=st.sampled_from([None, 1, 3, 20]),
+    share=st.sampled_from([0.0, 0.4, 1.0]),
+    scale=st.sampled_from([1.0, 14.3, 400.0]),
+    tile=st.none() | st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 1000),
+)
+def test_rows_alone_equal_dense_targets_of_that_direction(rows, extra, groups, share, scale, tile, seed):
+    a, b, teacher = drawn(rows, rows + extra, 4, seed)
+    group_a = group_b = None
+    hard = torch.eye(rows, rows + extra, dtype=DOUBLE)
+    if groups is not None:
+        group_b = torch.randint(groups, (rows + extra,), generator=torch.Generator().manual_seed(seed))
+        group_a = group_b[:rows]
+        same = (group_a[:, None] == group_b).double()
+        hard = same / same.sum(1, keepdim=True)
+    unit = torch.nn.functional.normalize
+    soft = (7.0 * unit(teacher["teacher_a"], dim=1) @ unit(teacher["teacher_b"], dim=1).t()).softmax(1)
+    target = share * soft + (1 - share) * hard
+    upstream = torch.rand(rows, generator=torch.Generator().manual_seed(seed + 1), dtype=DOUBLE)
+    found = []
+    for tiled in (True, False):
+        leaves = [x.clone().requires_grad_() for x in (a, b, torch.tensor(scale, dtype=DOUBLE))]
+        x, y, s = leaves
+        if tiled:
+            options = {"group_a": group_a, "group_b": group_b, "tile": tile, "share": share}
+            loss = distilled_rows(x, y, s, **teacher, teacher_scale=7.0, **options)
+        else:
+            loss = -(target * (s * unit(x, dim=1) @ unit(y, dim=1).t()).log_softmax(1)).sum(1)
+        found.append([loss.detach(), *torch.autograd.grad(loss, leaves, upstream)])
+    for one, other in zip(*found, strict=True):
+        assert float((one - other).abs().max()) <= 1e-9 * max(1.0, float(other.abs().max()))
+
+
+def test_rows_alone_refuse_a_row_whose_group_no_key_has():
+    a, b, teacher = drawn(2, 3, 4)
+    groups = {"group_a": torch.tensor([0, 5]), "group_b": torch.tensor([0, 1, 1])}
+    with pytest.raises(ValueError, match="row 1 of a has group 5"):
+        distilled_rows(a, b, torch.tensor(5.0, dtype=DOUBLE), **teacher, teacher_scale=1.0, **groups)
+    with pytest.raises(ValueError, match="only 2 keys"):
+        both = {"teacher_a": teacher["teacher_b"], "teacher_b": teacher["teacher_a"]}
+        distilled_rows(b, a, torch.tensor(5.0, dtype=DOUBLE), **both, teacher_scale=1.0)

@@ -1,4 +1,4 @@
-"""Two and three processes: their averaged losses and gradients are those of one process on the joined batch."""
+"""Two, three and four processes: their averaged losses and gradients are those of one process on the joined batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _spec.loader.exec_module(shared)
 TOLERANCE = {"float64": 1e-10, "float32": 1e-6}
 
 
-@pytest.fixture(scope="module", params=[2, 3], ids=["2 processes", "3 processes"])
+@pytest.fixture(scope="module", params=[2, 3, 4], ids=["2 processes", "3 processes", "4 processes"])
 def results(request, tmp_path_factory):
     """What each process saved. Warnings are errors there, so that a deprecated collective fails here."""
     folder = tmp_path_factory.mktemp("group")

@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 from crossmod_metrics import (
     balanced_accuracy,
     class_embeddings,
+    ensemble_scores,
     multi_label_scores,
     multi_task,
     roc_auc,
@@ -38,6 +39,35 @@ def test_a_long_prompt_does_not_outvote_a_short_one():
 def test_scores_are_cosines():
     scores = zero_shot_scores(torch.tensor([[3.0, 4.0]]), torch.tensor([[5.0, 0.0], [0.0, -2.0]]))
     assert torch.allclose(scores, torch.tensor([[0.6, -0.8]]))
+
+
+def test_averaging_scores_probabilities_and_embeddings_of_prompts_differ():
+    """The hand case: one template is certain of class 0, two lean to class 1."""
+    scores = torch.tensor([[[4.0, 0.0]], [[0.0, 1.5]], [[0.0, 1.5]]])
+    assert torch.allclose(ensemble_scores(scores), torch.tensor([[4 / 3, 1.0]]))
+    mean = sum(torch.sigmoid(torch.tensor(gap)) for gap in (4.0, -1.5, -1.5)) / 3
+    found = ensemble_scores(scores, average="probabilities")
+    assert torch.allclose(found, torch.stack((mean, 1 - mean))[None], atol=1e-6)
+    assert ensemble_scores(scores).argmax() == 0 and found.argmax() == 1
+    sharp = ensemble_scores(scores, average="probabilities", scale=100.0)
+    assert torch.allclose(sharp, torch.tensor([[1 / 3, 2 / 3]]))
+    # A class of two prompts that lie far apart has a unit embedding that scores higher than their mean score.
+    prompts = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6], [0.8, 0.6]])
+    query = torch.tensor([[1.0, 1.0]])
+    of_embeddings = zero_shot_scores(query, class_embeddings(prompts, torch.tensor([0, 0, 1, 1]), 2))
+    of_scores = ensemble_scores(zero_shot_scores(query, prompts)[0].view(2, 2).T[:, None])
+    assert of_embeddings[0, 0] > of_embeddings[0, 1] + 0.005
+    assert of_scores[0, 1] > of_scores[0, 0] + 0.2
+
+
+@pytest.mark.parametrize("average", ["scores", "probabilities"])
+def test_the_last_of_many_prompts_counts_as_much_as_the_first(average):
+    """Cutting classes x templates into a fixed number of chunks lost a tail in a released evaluation."""
+    scores = torch.zeros(7, 3, 101)
+    scores[-1, 1, 100] = 7.0
+    found = ensemble_scores(scores, average=average)
+    assert found[1].argmax() == 100 and torch.equal(found[0], found[2])
+    assert torch.equal(ensemble_scores(scores.flip(0), average=average)[1].argmax(), found[1].argmax())
 
 
 def test_accuracies_of_a_worked_example():
@@ -112,5 +142,13 @@ def test_hostile_input_is_refused_in_words():
         top_k_accuracy(torch.ones(2, 3), torch.tensor([0, 1]), k=4)
     with pytest.raises(ValueError, match="scores 2, labels 1"):
         balanced_accuracy(torch.ones(2, 3), torch.tensor([0]))
+    with pytest.raises(ValueError, match="scores is empty"):
+        ensemble_scores(torch.ones(0, 2, 3))
+    with pytest.raises(ValueError, match="NaN"):
+        ensemble_scores(torch.full((2, 1, 3), torch.nan))
+    with pytest.raises(ValueError, match="average is 'max'"):
+        ensemble_scores(torch.ones(2, 1, 3), average="max")
+    with pytest.raises(ValueError, match=r"scale is 0\.0"):
+        ensemble_scores(torch.ones(2, 1, 3), average="probabilities", scale=0.0)
     with pytest.raises(ValueError, match="pair the prompts"):
         multi_label_scores(torch.ones(1, 2), torch.ones(3, 2), torch.ones(2, 2))

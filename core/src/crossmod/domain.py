@@ -44,6 +44,9 @@ class Domain:
             text.
         finish: Names of evaluations that a finished run is scored on beside retrieval, with their default options;
             one that the corpus has no labels for is left out.
+        sheets: `"package.module:function"` of further retrieval sheets of the run report, each called as
+            `function(context, split)` with a `crossmod.evaluation.context.EvaluationContext` and returning a list of
+            `crossmod_report.RetrievalSheet`, empty where there is nothing to show.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Domain:
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
     drawings: Mapping[str, str] = field(default_factory=dict)
     finish: tuple[str, ...] = ()
+    sheets: tuple[str, ...] = ()
 
     def recipe_names(self) -> list[str]:
         """The packaged recipes that `--config NAME` finds, the default first."""

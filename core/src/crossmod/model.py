@@ -46,7 +46,6 @@ class CrossModal(nn.Module):
     Attributes:
         towers: An `nn.ModuleDict`; `model.towers.text` is a plain module.
         heads: The projections, by modality.
-        frozen: Modalities that stay in evaluation mode while the rest trains.
     """
 
     def __init__(self, towers: Mapping[str, Tower], settings: EmbeddingSettings) -> None:
@@ -54,7 +53,6 @@ class CrossModal(nn.Module):
         self.towers = nn.ModuleDict(dict(towers))
         self.heads = nn.ModuleDict({name: settings.build(tower.width) for name, tower in towers.items()})
         self.embedding_width = settings.width
-        self.frozen: frozenset[str] = frozenset()
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -65,14 +63,6 @@ class CrossModal(nn.Module):
     def processors(self) -> dict[str, Processor]:
         """What turns raw items into each tower's inputs."""
         return {name: self.tower(name).processor for name in self.towers}
-
-    def train(self, mode: bool = True) -> CrossModal:
-        """Set training mode, except for frozen modalities."""
-        super().train(mode)
-        for modality in self.frozen:
-            self.towers[modality].eval()
-            self.heads[modality].eval()
-        return self
 
     def tower(self, modality: str) -> Tower:
         """The encoder of one modality.
@@ -104,7 +94,8 @@ class CrossModal(nn.Module):
             [items, dim] float32, L2-normalised, on the CPU.
 
         Raises:
-            UserError: An item cannot be read, or the model has no such modality.
+            UserError: An item cannot be read, inputs were prepared with other settings than the tower's, or the model
+                has no such modality.
         """
         return self._gather(modality, items, batch_size, projected=True)
 
@@ -117,6 +108,8 @@ class CrossModal(nn.Module):
 
     def _gather(self, modality: str, items: Inputs | Sequence[Any], batch_size: int, *, projected: bool) -> Tensor:
         tower = self.tower(modality)
+        if isinstance(items, Inputs):
+            tower.processor.check(items)
         inputs = items if isinstance(items, Inputs) else tower.processor(items)
         device = next(self.parameters()).device
         was_training = self.training

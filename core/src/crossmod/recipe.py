@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from crossmod.errors import UserError
 from crossmod.settings import Settings
+from crossmod.state.settings import Adapters, FreezePart
 
 if TYPE_CHECKING:
     from crossmod.contracts.corpus import Corpus
@@ -176,8 +177,11 @@ class RunSettings(Settings):
         initialise: A run or model folder whose processors and weights training starts from (fine-tuning).
         initialise_only: Modalities that are taken from there; the others start anew. Empty takes them all.
         initialise_parts: Parts of this model and the parts of that one whose weights they start from, such as
-            `{"towers.image.visual": "towers.image"}`; processors are then this recipe's own, and nothing else is taken.
-        freeze: Modalities whose tower and projection stay as they are, in evaluation mode (LiT, arXiv:2111.07991).
+            `{"towers.image.visual": "towers.image"}`; beside them only the modalities of `initialise_only` are taken,
+            and processors of all others are this recipe's own.
+        freeze: What stays as it is, in evaluation mode (LiT, arXiv:2111.07991): modalities, patterns of names such as
+            `towers\\.text\\.blocks\\.[0-5]`, or mappings such as `{part: text, but: ".*norm.*", until_step: 500}`.
+        adapters: Low-rank adapters, which open stage by stage; null adapts nothing.
         folder: The run folder; empty makes `runs/DOMAIN-DATE-TIME`.
     """
 
@@ -199,7 +203,8 @@ class RunSettings(Settings):
     initialise: str = ""
     initialise_only: tuple[str, ...] = ()
     initialise_parts: dict[str, str] = field(default_factory=dict)
-    freeze: tuple[str, ...] = ()
+    freeze: tuple[str | FreezePart, ...] = ()
+    adapters: Adapters | None = None
     folder: str = ""
 
     def __post_init__(self) -> None:
@@ -212,11 +217,8 @@ class RunSettings(Settings):
                 f"run.batch_size {self.batch_size} does not divide evenly over {self.devices} devices; "
                 f"take a multiple of {self.devices}."
             )
-        if self.initialise_parts and (self.initialise_only or not self.initialise):
-            raise UserError(
-                "run.initialise_parts takes parts out of the run that run.initialise names, and stands instead of "
-                "run.initialise_only; give the first without the last."
-            )
+        if self.initialise_parts and not self.initialise:
+            raise UserError("run.initialise_parts takes parts out of the run that run.initialise names; name one.")
 
     def build(self) -> RunSettings:
         """Run settings describe no part of their own; they are read as they are."""

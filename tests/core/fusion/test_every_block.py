@@ -9,6 +9,7 @@ from torch import nn
 from crossmod.fusion.bridged_encoder import BridgedCrossEncoder
 from crossmod.fusion.co_attention import CoAttentionLayer
 from crossmod.fusion.cross_attention import CrossAttentionLayer
+from crossmod.fusion.cross_granularity import CrossGranularityDecoder
 from crossmod.fusion.deformable_attention import DeformableSampler3D
 from crossmod.fusion.deformable_tokens import DeformableFusion
 from crossmod.fusion.frame_encoder import FrameEncoder
@@ -35,6 +36,11 @@ def stacks():
 BLOCKS = {
     "layer": (lambda: CrossAttentionLayer(8, 2), (A, B), lambda m, a, b: m(a, b)),
     "gated layer": (lambda: CrossAttentionLayer(8, 2, gate="tanh"), (A, B), lambda m, a, b: m(a, b)),
+    "granularities": (
+        lambda: CrossGranularityDecoder(8, 8, width=8, depth=2, heads=2),
+        (A, B),
+        lambda m, a, b: m(a, b),
+    ),
     "bridged": (
         lambda: BridgedCrossEncoder(8, 2, 2, width_a=8, width_b=8),
         (A, A, B, B),

@@ -55,8 +55,10 @@ def test_the_three_kinds_of_input_have_one_shape_and_a_pair_is_left_alone():
 
 
 def test_a_pool_of_just_the_count_is_static():
-    pool = PromptPool(4, 6, 4)
-    picked = pool(torch.randn(5, 3, 6))[1]
+    pool, tokens = PromptPool(4, 6, 4), torch.randn(5, 3, 6)
+    prompts, picked = pool(tokens)
+    scores = (prompts @ tokens.mean(1)[..., None])[..., 0]
+    assert bool((scores.diff(dim=1) <= 0).all()), "best first"
     assert torch.equal(picked.sort(1).values, torch.arange(4).expand(5, -1))
 
 

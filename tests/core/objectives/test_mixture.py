@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from crossmod.contracts.objective import Objective, Outcome
 from crossmod.errors import UserError
 from crossmod.objectives.mixture import Mixture
 from crossmod.objectives.settings import InfoNCE, MaskedTokens, SigLIP
@@ -19,6 +20,28 @@ def _towers() -> dict[str, object]:
 def test_weights_ramp_linearly_and_then_stay() -> None:
     mixture = Mixture({"x": InfoNCE(a="a", b="b", weight=0.5, ramp_steps=10)}, _towers())  # type: ignore[arg-type]
     assert [mixture.weight("x", step) for step in (0, 4, 9, 500)] == pytest.approx([0.05, 0.25, 0.5, 0.5])
+
+
+class _Counting(Objective):
+    couples_batch = True
+    calls = 0
+
+    def forward(self, forwards, batch):  # type: ignore[no-untyped-def]
+        self.calls += 1
+        return Outcome(torch.tensor(3.0), {"loss": torch.tensor(3.0)})
+
+
+def test_the_sum_is_weighed_and_what_has_no_weight_is_neither_computed_nor_logged() -> None:
+    settings = {name: InfoNCE(a="a", b="b", weight=w) for name, w in (("mlm", 1.0), ("itc", 0.1), ("off", 0.0))}
+    mixture = Mixture(settings, _towers())  # type: ignore[arg-type]
+    mixture.objectives = torch.nn.ModuleDict({name: _Counting() for name in settings})
+    outcome = mixture(None, None, 0)
+    assert float(outcome.loss) == pytest.approx(3.3)
+    assert set(outcome.terms) == {"mlm/loss", "itc/loss"}
+    assert [objective.calls for objective in mixture.objectives.values()] == [1, 1, 0]
+    assert mixture(None, None, 0, ["off"]) is None
+    with pytest.raises(UserError, match=r"every objective \(x\) has the weight 0"):
+        Mixture({"x": InfoNCE(a="a", b="b", weight=0.0)}, _towers())  # type: ignore[arg-type]
 
 
 def test_names_an_unknown_modality() -> None:

@@ -72,6 +72,19 @@ def test_a_further_negative_adds_its_own_softplus() -> None:
     assert torch.allclose(after - before, softplus(3 * a @ extra[0] - 1).sum() / 5, atol=1e-9)
 
 
+@pytest.mark.parametrize("batch", [8, 64])
+def test_the_best_bias_for_embeddings_that_say_nothing_is_the_logit_of_one_in_a_batch(batch: int) -> None:
+    eye = torch.eye(2 * batch, dtype=torch.float64)
+    best = math.log(1 / (batch - 1))  # ln(p / (1 - p)) with p = 1 / batch
+    loss = _loss(10.0, best)
+    value = loss(eye[:batch], eye[batch:]).loss
+    value.backward()
+    assert loss.scale.bias is not None and loss.scale.bias.grad is not None
+    assert abs(float(loss.scale.bias.grad)) < 1e-6  # the bias itself is a float32
+    for other in (best - 0.1, best + 0.1, -10.0):
+        assert float(_loss(10.0, other)(eye[:batch], eye[batch:]).loss.detach()) > float(value.detach())
+
+
 def test_ranking_needs_neither_temperature_nor_bias() -> None:
     a, b = normalize(torch.randn(2, 9, 4), dim=-1)
     loss = SigmoidPairLoss()

@@ -38,7 +38,7 @@ def test_the_attack_stands_beside_clean_rows_and_noise_and_is_kept_with_the_run(
 
 def test_another_run_adds_a_table_of_transfer(runs: list[Path], capsys: pytest.CaptureFixture[str]):
     words = ["evaluate", str(runs[0]), "--attack=universal", "--epochs=1", "--budget=[0.2,0.5]", "--json"]
-    assert main([*words, "--transfer", str(runs[1])]) == 0
+    assert main([*words, "--modality=point", "--transfer", str(runs[1])]) == 0
     attack, transfer = json.loads(capsys.readouterr().out)
     assert [row["cells"]["source"] for row in transfer["rows"][:3]] == ["this run", str(runs[1]), "random pattern"]
     assert [row["cells"].get("epsilon") for row in attack["rows"]] == [None] * 2 + [0.2] * 4 + [0.5] * 4
@@ -48,7 +48,20 @@ def test_another_run_adds_a_table_of_transfer(runs: list[Path], capsys: pytest.C
 def test_the_generators_attack_is_named_for_its_paper(runs: list[Path], capsys: pytest.CaptureFixture[str]):
     words = ["evaluate", str(runs[0]), "--attack", "c-pgc", "--epochs", "1", "--generator_widths", "[8,4]"]
     assert main([*words, "--budget", "0.2"]) == 0
-    assert "c-pgc on point guided by text" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "c-pgc on point guided by text" in printed and "c-pgc on text guided by point" in printed
+
+
+def test_sentences_are_attacked_by_a_word_and_shown_to_another_run(
+    runs: list[Path], capsys: pytest.CaptureFixture[str]
+):
+    words = ["evaluate", str(runs[0]), "--attack=c-pgc", "--modality=text", "--epochs=2", "--generator_widths=[8,4]"]
+    assert main([*words, "--recalls=[5]", "--transfer", str(runs[1]), "--json"]) == 0
+    attack, transfer = json.loads(capsys.readouterr().out)
+    assert "c-pgc on text guided by point" in attack["title"] and "The word is '" in attack["note"]
+    assert [row["cells"]["source"] for row in transfer["rows"][:3]] == ["this run", str(runs[1]), "random word"]
+    for row in transfer["rows"]:
+        assert {f"target {name}" for name in ("this run", str(runs[1]))} < set(row["cells"])
 
 
 def test_every_attack_lists_the_options_it_takes_and_no_other(capsys: pytest.CaptureFixture[str]):

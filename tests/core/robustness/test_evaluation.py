@@ -64,8 +64,8 @@ def test_noise_and_the_guidance_of_another_are_weaker(context: EvaluationContext
 @pytest.mark.parametrize(
     "settings",
     [
-        UniversalSettings(epochs=2, budget=0.5, recalls=(5,)),
-        GeneratedSettings(epochs=2, generator_widths=(16, 8), budget=0.5, recalls=(5,)),
+        UniversalSettings(epochs=2, budget=0.5, recalls=(5,), modality="point"),
+        GeneratedSettings(epochs=2, generator_widths=(16, 8), budget=0.5, recalls=(5,), modality="point"),
     ],
     ids=lambda settings: settings.attack,
 )

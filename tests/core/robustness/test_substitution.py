@@ -64,6 +64,14 @@ def test_the_word_that_matters_most_goes_first_by_a_slow_transcription():
     assert set(expected) == {1, 2, 4}
 
 
+def test_sentences_that_are_encoded_together_are_ranked_as_each_alone():
+    sentences = [["the", "large", "nodule"], ["the", "a"], [], ["lung", "mass", "small", "lung"]]
+    together = ATTACK.by_importance_of_each(encode, sentences)
+    assert together == [ATTACK.by_importance(encode, words) for words in sentences]
+    assert together[1] == together[2] == [] and sorted(together[3]) == [0, 1, 2, 3]
+    assert ATTACK.by_importance_of_each(encode, [["the"], []]) == [[], []]
+
+
 def test_candidates_are_asked_for_the_words_own_position():
     asked = []
 

@@ -46,6 +46,29 @@ def test_a_learned_pattern_breaks_what_random_signs_of_its_size_do_not(linear):
     assert float(found.delta.abs().max()) <= 0.1875
 
 
+def test_the_pattern_is_inside_the_budget_at_every_step(linear):
+    budget, seen = Budget(0.07), []
+
+    def encode(values):
+        seen.append(values)
+        return linear.encode(values)
+
+    batches = tensor_batches(encode, linear.values, linear.captions, GROUPS, batch_size=20)
+    torch.manual_seed(0)
+    network = ConditionalGenerator((256,), 12, budget, stages=((16, 8),))
+    for fit in (
+        lambda: fit_universal(batches, (256,), budget, options=UniversalOptions(epochs=4)),
+        lambda: fit_generated(batches, network, options=UniversalOptions(epochs=4, rate=2e-2)),
+    ):
+        seen.clear()
+        fit()
+        # Of each step the encoder sees a copy without the pattern, then the same with it.
+        steps = [
+            float((with_ - without).abs().max().detach()) for without, with_ in zip(seen[::2], seen[1::2], strict=True)
+        ]
+        assert len(steps) == 4 * 3 and 0 < max(steps) <= 0.07 + 1e-6
+
+
 def test_success_grows_with_epsilon_and_is_exactly_zero_without_one(linear):
     rates = []
     for epsilon in (0.0, 0.06, 0.12, 0.2):

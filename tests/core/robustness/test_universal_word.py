@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
 from crossmod.robustness.scene import scene
+from crossmod.robustness.sentences import important_places, sentence_batch
 from crossmod.robustness.universal import UniversalOptions, tensor_batches
-from crossmod.robustness.universal_word import fit_universal_word, important_places, sentence_batch
+from crossmod.robustness.universal_word import (
+    fit_generated_word,
+    fit_universal_word,
+    word_generator,
+    word_objective,
+)
 from crossmod.robustness.victim import attackable
 from crossmod.text.inputs import TextInputs
 from crossmod_metrics import ranks
@@ -42,6 +50,51 @@ def test_it_finds_the_word_that_points_away_and_never_one_that_is_not_allowed(ba
     assert found.token != bad and 0 <= found.token < WORDS
     lengths = vocabulary[allowed].norm(dim=1)
     assert float(lengths.min()) - 1e-5 <= float(found.vector.norm()) <= float(lengths.max()) + 1e-5
+
+
+@pytest.mark.parametrize("bad", [3, 9])
+def test_the_generator_answers_the_word_that_points_away_from_embeddings_of_the_other_side(bad):
+    vocabulary, batches = _toy(bad)
+    options = UniversalOptions(rate=2e-3, epochs=60)
+
+    def answer(allowed):
+        torch.manual_seed(0)
+        network = word_generator(vocabulary, WIDTH, stages=((16, 8),))
+        return fit_generated_word(batches, network, vocabulary, allowed, options=options)
+
+    allowed = torch.ones(WORDS, dtype=torch.bool)
+    assert answer(allowed).token == bad
+    allowed[bad] = False
+    found = answer(allowed)
+    assert found.token != bad and 0 <= found.token < WORDS
+    lengths = vocabulary[allowed].norm(dim=1)
+    assert float(lengths.min()) - 1e-5 <= float(found.vector.norm()) <= float(lengths.max()) + 1e-5
+    assert torch.equal(answer(allowed).vector, found.vector)
+
+
+def test_a_trained_generators_word_descends_the_loss_below_that_of_every_other_word():
+    vocabulary, batches = _toy(5)
+    options = UniversalOptions(rate=2e-3, epochs=60)
+    torch.manual_seed(1)
+    network = word_generator(vocabulary, WIDTH, stages=((16, 8),))
+    found = fit_generated_word(batches, network, vocabulary, torch.ones(WORDS, dtype=torch.bool), options=options)
+    (batch,) = batches(torch.Generator().manual_seed(0))
+    losses = [float(word_objective(word, batch, batch, options)) for word in vocabulary]
+    assert losses.index(min(losses)) == found.token
+    assert float(word_objective(found.vector, batch, batch, options)) < sorted(losses)[1]
+
+
+def test_the_given_clean_embeddings_choose_the_targets_and_measure_the_distance():
+    vocabulary, batches = _toy(3)
+    options = UniversalOptions(distance_weight=1.0)
+    (batch,) = batches(torch.Generator().manual_seed(0))
+    plain = word_objective(vocabulary[0], batch, batch, options)
+    same = replace(batch, clean=batch.encode(batch.values))
+    assert torch.equal(word_objective(vocabulary[0], same, batch, options), plain)
+    moved = replace(batch, clean=batch.encode(vocabulary[:1].expand(24, -1)))
+    still = word_objective(vocabulary[0], moved, batch, options)
+    no_distance = word_objective(vocabulary[0], moved, batch, replace(options, distance_weight=0.0))
+    assert torch.equal(still, no_distance) and not torch.equal(still, plain)
 
 
 def test_the_seed_decides_and_nothing_is_done_in_no_epochs():
@@ -128,6 +181,8 @@ def test_refusals(context: EvaluationContext):
         fit_universal_word(
             batches, vocabulary.index_put((torch.tensor(0), torch.tensor(0)), torch.tensor(torch.nan)), allowed
         )
+    with pytest.raises(UserError, match=r"answers tensors of shape \[7\], but words are vectors of 6 numbers"):
+        fit_generated_word(batches, word_generator(torch.ones(2, 7), WIDTH, stages=((8, 4),)), vocabulary, allowed)
     text = context.prepared.inputs["text"].take(torch.tensor([0]))
     assert isinstance(text, TextInputs)
     one = torch.zeros(1, dtype=torch.int64)

@@ -37,6 +37,19 @@ def test_a_deeper_tower_computes_what_it_computed_and_learns_at_once(position: i
     assert gradient is not None and float(gradient.abs().max()) > 0
 
 
+def test_attention_over_time_that_starts_as_nothing_leaves_a_still_recording_the_picture_it_is() -> None:
+    """Divided space-time attention with a zeroed output in time (Youku-mPLUG, TimeSformer), exactly."""
+    over_time, within = make_identity_(_block(), OUTPUTS), _block()
+    picture = torch.randn(2, 5, 8)
+    frames = picture[:, None].expand(2, 4, 5, 8)
+    mixed = over_time(frames.transpose(1, 2).flatten(0, 1), None).view(2, 5, 4, 8).transpose(1, 2)
+    moving = within(mixed.flatten(0, 1), None).view(2, 4, 5, 8)
+    still = within(picture, None)
+    assert torch.equal(mixed, frames)
+    assert torch.allclose(moving, still[:, None].expand_as(moving), atol=1e-6)
+    assert torch.equal(moving, within(frames.flatten(0, 1), None).view(2, 4, 5, 8))
+
+
 def test_refuses_what_is_not_there() -> None:
     with pytest.raises(ValueError, match="no layer 'out' to zero; it has"):
         make_identity_(_block(), ["out"])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from crossmod.cli.recipes import parse_recipe
 from crossmod.state.freeze_policy import Freeze, FreezePolicy
 from crossmod.state.logit_scale import LogitScale
+from crossmod.state.low_rank import add_adapters
 from crossmod.testing.tiny import domain
 from crossmod.training.assemble import assemble
 
@@ -139,9 +140,51 @@ def test_does_to_a_modality_what_the_recipe_does_and_to_parts_of_one_what_it_can
     assert "towers.text.norm.weight" in report.trainable and "heads.text.0.weight" in report.trainable
 
 
+def test_an_exception_goes_on_training_and_keeps_its_mode() -> None:
+    model = Pair()
+    policy = FreezePolicy([Freeze(pattern="locked", but=r".*\.bias|locked\.2")])
+    report = policy.apply(model, 0)
+    assert set(report.frozen) == {"locked.0.weight", "locked.1.weight", "locked.3.weight"}
+    model.train()
+    modes = {name: part.training for name, part in model.named_modules() if name.startswith("locked.")}
+    assert modes == {"locked.0": False, "locked.1": False, "locked.2": True, "locked.3": False}
+    assert not any(part.training for part in model.eval().modules())
+
+
+def test_a_part_may_train_first_and_be_frozen_later() -> None:
+    model, policy = Pair(), FreezePolicy([Freeze(pattern="locked", from_step=2, until_step=4)])
+    assert len(policy.ever_trainable(model)) == len(list(model.parameters()))
+    moves = []
+    for step in range(6):
+        policy.apply(model, step)
+        moves.append((model.locked[0].weight.requires_grad, model.train().locked[2].training))
+    assert moves == [(step not in (2, 3),) * 2 for step in range(6)]
+    assert policy.changes() == {2, 4} and policy.changes_at(4) and not policy.changes_at(3)
+
+
+def test_adapters_of_a_frozen_part_are_left_to_their_schedule() -> None:
+    model = Pair()
+    add_adapters(model, r"locked\.[03]", rank=2, dropout=0.5)
+    report = LOCK.apply(model, 0)
+    adapters = {name for name in report.trainable if name.startswith("locked.")}
+    assert {name.split(".")[-2] for name in adapters} == {"down", "up"} and len(adapters) == 4
+    model.train()
+    assert model.locked[0].dropout.training and not model.locked[0].base.training and not model.locked[1].training
+    named = FreezePolicy([Freeze(pattern=r"locked\.0\.(down|up)\.0")]).apply(model, 0)
+    assert set(named.frozen) >= {"locked.0.down.0", "locked.0.up.0"}
+
+
 def test_refuses_what_cannot_be_meant() -> None:
     with pytest.raises(ValueError, match="matches no part of the model, which has locked"):
         FreezePolicy([Freeze(pattern="tower")]).apply(Pair(), 0)
+    with pytest.raises(ValueError, match="did you mean locked"):
+        FreezePolicy([Freeze(pattern="loked")]).apply(Pair(), 0)
+    with pytest.raises(
+        ValueError, match=r"exception 'open.*' from freezing 'locked' names no parameter of it; it has lo"
+    ):
+        FreezePolicy([Freeze(pattern="locked", but="open.*")]).apply(Pair(), 0)
+    with pytest.raises(ValueError, match="from step 3 until step 3 freezes nothing"):
+        FreezePolicy([Freeze(pattern="locked", from_step=3, until_step=3)])
     with pytest.raises(ValueError, match="no regular expression"):
         FreezePolicy([Freeze(pattern="(")])
     with pytest.raises(ValueError, match="nothing trainable except the logit scale"):

@@ -33,6 +33,7 @@ RECIPES = {
     "slow towers and queues": f"{{slow: {MOMENTUM}}}",
     "a table of losses": f"{{noise: {NOISE}}}",
     "drawn pairs": f"{{match: {MATCHING}}}",
+    "soft labels": f"{{words: {_entry('MaskedLanguage', 'modality: text, distilled: 0.4, distilled_steps: 5')}}}",
     "a cycle": f"{{turns: {_entry('Alternating', CYCLE)}}}",
 }
 

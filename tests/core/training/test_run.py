@@ -221,18 +221,6 @@ def test_one_modality_is_taken_and_locked_while_the_other_starts_anew(finished: 
     assert after.towers["point"].width == 48
 
 
-def test_a_frozen_tower_stays_in_evaluation_mode(finished: Path) -> None:
-    from crossmod.training.assemble import freeze
-
-    model = load_model(finished, domain)
-    freeze(model, ["text"])
-    model.train()
-    assert not model.towers["text"].training and model.towers["point"].training
-    assert not any(p.requires_grad for p in model.heads["text"].parameters())
-    with pytest.raises(UserError, match="no modality 'voice'"):
-        freeze(model, ["voice"])
-
-
 def test_only_modalities_that_there_are_can_be_taken(finished: Path, tmp_path: Path) -> None:
     words = [f"--run.initialise={finished}", "--run.initialise_only=[voice]"]
     with pytest.raises(UserError, match="names 'voice', but the recipe has point, text"):

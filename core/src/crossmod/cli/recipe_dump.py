@@ -33,7 +33,7 @@ def _plain(value: Any, hint: Any, key: str) -> Any:
             for entry in fields(value)
             if entry.init
         }
-        if type(value) is hint:
+        if type(value) in (hint, *typing.get_args(hint)):
             return options
         return {CLASS: import_path(type(value)), "init_args": options}
     if isinstance(value, Enum):

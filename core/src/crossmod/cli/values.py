@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def expected(hint: Any) -> str:
         return f"a list of {expected(parts[0]).removeprefix('a ')}, such as [x, y]" if parts else "a list"
     if entry_hint(hint) is not None:
         return f"a mapping such as {{name: value}}, each value {expected(entry_hint(hint))}"
+    if is_dataclass(hint):
+        return f"a mapping with {', '.join(entry.name for entry in fields(hint))}"
     return getattr(hint, "__name__", str(hint))
 
 
@@ -88,7 +91,16 @@ def fits(hint: Any, value: Any) -> bool:
         return isinstance(value, list | tuple) and (not parts or all(fits(parts[0], item) for item in value))
     if entry_hint(hint) is not None:
         return isinstance(value, Mapping) and all(fits(entry_hint(hint), item) for item in value.values())
+    if is_dataclass(hint):
+        return isinstance(value, Mapping) and _fits_fields(typing.cast(type, hint), value)
     return True
+
+
+def _fits_fields(kind: type, value: Mapping[str, Any]) -> bool:
+    """Whether a mapping gives the fields of a settings class that stands in a list: all it needs, none it lacks."""
+    hints = typing.get_type_hints(kind)
+    needed = {entry.name for entry in fields(kind) if entry.default is entry.default_factory is MISSING}
+    return needed <= value.keys() <= hints.keys() and all(fits(hints[name], item) for name, item in value.items())
 
 
 def _is_listing(origin: Any) -> bool:

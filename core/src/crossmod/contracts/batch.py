@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self, runtime_checkable
 
 import torch
@@ -32,6 +32,32 @@ class Inputs(Protocol):
 
 
 @dataclass(frozen=True)
+class AttachedInputs:
+    """Further inputs of a batch's rows under one name (`Corpus.attached`).
+
+    Args:
+        modality: Whose tower encodes them.
+        inputs: Of all of them, in the order of the rows.
+        row: [attached] int64; the row of the batch that each belongs to, ascending.
+        place: [attached] int64; which token of the described input each speaks of, -1 where it speaks of the whole.
+    """
+
+    modality: str
+    inputs: Inputs
+    row: Int64[Tensor, "attached"]
+    place: Int64[Tensor, "attached"]
+
+    def to(self, device: torch.device | str) -> AttachedInputs:
+        """The same inputs on another device."""
+        return AttachedInputs(self.modality, self.inputs.to(device), self.row.to(device), self.place.to(device))
+
+    def of_rows(self, start: int, stop: int) -> AttachedInputs:
+        """Those of the rows from `start` to before `stop`, which are counted from 0 then."""
+        chosen = ((self.row >= start) & (self.row < stop)).nonzero()[:, 0]
+        return AttachedInputs(self.modality, self.inputs.take(chosen), self.row[chosen] - start, self.place[chosen])
+
+
+@dataclass(frozen=True)
 class Batch:
     """One minibatch.
 
@@ -40,12 +66,14 @@ class Batch:
         present: By modality, [batch] bool: which rows have it. `inputs[m]` has `present[m].sum()` samples.
         group: [batch] int64; equal numbers describe the same thing and are never negatives of each other.
         sample: [batch] int64; the row of the corpus, for per-sample statistics and resume.
+        attached: By name, further inputs of the rows, where the corpus has any.
     """
 
     inputs: Mapping[str, Inputs]
     present: Mapping[str, Bool[Tensor, "batch"]]
     group: Int64[Tensor, "batch"]
     sample: Int64[Tensor, "batch"]
+    attached: Mapping[str, AttachedInputs] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.group.shape[0])
@@ -57,6 +85,7 @@ class Batch:
             present={name: mask.to(device) for name, mask in self.present.items()},
             group=self.group.to(device),
             sample=self.sample.to(device),
+            attached={name: further.to(device) for name, further in self.attached.items()},
         )
 
     def split(self, size: int) -> list[Batch]:
@@ -69,7 +98,8 @@ class Batch:
                 name: self.inputs[name].take(offsets[name][rows][mask[rows]]) for name, mask in self.present.items()
             }
             present = {name: mask[rows] for name, mask in self.present.items()}
-            parts.append(Batch(inputs, present, self.group[rows], self.sample[rows]))
+            further = {name: entry.of_rows(start, start + size) for name, entry in self.attached.items()}
+            parts.append(Batch(inputs, present, self.group[rows], self.sample[rows], further))
         return parts
 
     def common(self, a: str, b: str) -> tuple[Int64[Tensor, "pairs"], Int64[Tensor, "pairs"], Int64[Tensor, "pairs"]]:

@@ -33,6 +33,26 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Attached:
+    """Further items of rows beside the one that a row holds of each modality, as objectives with events need them.
+
+    Such as a row's text with its events told in another order, or captions of single moments of a recording.
+
+    Args:
+        modality: Whose items they are, and whose tower encodes them.
+        row: [attached] int64, the row that each belongs to.
+        item: [attached] int64, the position of each in that modality's `Column.items`; rows may hold it as well.
+        place: [attached] int64, which token of the described input each speaks of (frame 3, slab 0), counted from 0;
+            None where they speak of the whole.
+    """
+
+    modality: str
+    row: npt.NDArray[np.int64]
+    item: npt.NDArray[np.int64]
+    place: npt.NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
 class Label:
     """What is known of the rows besides their items; zero-shot and probes are scored on it.
 
@@ -79,6 +99,9 @@ class Corpus:
         subject: [rows] int64; rows with equal numbers come from one patient, place or author, whose studies are not
             independent of one another: no subject stands in two splits, and intervals resample subjects. None takes
             every group for a subject of its own.
+        attributes: By name (age, sex, scanner), what is known of each row's subject or device, [rows] text, nothing
+            where it is unknown. No tower sees them; the `subgroups` evaluation scores the rows of every value apart.
+        attached: By name, further items of rows; only objectives that ask for a name see them.
     """
 
     name: str
@@ -91,6 +114,8 @@ class Corpus:
     labels: Mapping[str, Label] = field(default_factory=dict)
     weight: npt.NDArray[np.float64] | None = None
     subject: npt.NDArray[np.int64] | None = None
+    attributes: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    attached: Mapping[str, Attached] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -100,7 +125,10 @@ class Corpus:
         return np.flatnonzero(np.isin(self.split, splits)).astype(np.int64)
 
     def training_items(self, modality: str) -> list[Any]:
-        """The distinct items that training rows hold; a vocabulary is learned on these alone."""
-        column = self.columns[modality]
-        used = np.unique(column.item[self.rows("train")])
+        """The distinct items that training rows hold or have attached; a vocabulary is learned on these alone."""
+        column, rows = self.columns[modality], self.rows("train")
+        attached = [
+            entry.item[np.isin(entry.row, rows)] for entry in self.attached.values() if entry.modality == modality
+        ]
+        used = np.unique(np.concatenate([column.item[rows], *attached]))
         return [column.items[i] for i in used if i >= 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from jaxtyping import Float
@@ -46,9 +47,11 @@ class Objective(nn.Module, ABC):
     Attributes:
         couples_batch: True when the loss couples the samples of a batch through their embeddings alone
             (contrast); False when it is additive over samples (reconstruction). Chunked backward asks.
+        hidden: By modality, of how many top layers `Features.hidden` has to bring the states; mostly none.
     """
 
     couples_batch: bool
+    hidden: Mapping[str, int] = MappingProxyType({})
 
     @abstractmethod
     def forward(self, forwards: Forwards, batch: Batch) -> Outcome:

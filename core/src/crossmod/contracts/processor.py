@@ -81,6 +81,13 @@ class Processor(ABC):
                 )
         return self
 
+    def check(self, inputs: Inputs) -> None:  # noqa: B027 - trusting them is what most processors want
+        """Refuse prepared inputs that this processor would have made otherwise; without an override, all are trusted.
+
+        Raises:
+            UserError: They were made with other settings; the sentence says which.
+        """
+
     def __call__(self, items: Sequence[Any]) -> Inputs:
         """Read a few items at once.
 

@@ -19,7 +19,8 @@ class Features(NamedTuple):
         pooled: [batch, width]; one vector a sample.
         tokens: [batch, length, width] or None; padded where `mask` is false.
         mask: [batch, length] or None; true = real token.
-        hidden: per layer, only when asked for.
+        hidden: states of the top layers, lowest first, each [batch, length, width]; only when an objective asks for
+            them (`Objective.hidden`).
     """
 
     pooled: Float[Tensor, "batch width"]
@@ -58,6 +59,21 @@ class Tower(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Any, /) -> Features:
         """Encode a minibatch of this modality's inputs."""
+
+    @property
+    def state_layers(self) -> Sequence[nn.Module]:
+        """The layers whose outputs are states of all tokens, lowest first; none where a tower has no such layers.
+
+        They are the tower's `blocks`, where it has a list of that name.
+        """
+        blocks = getattr(self, "blocks", None)
+        return tuple(blocks) if isinstance(blocks, nn.ModuleList) else ()
+
+    @property
+    def state_norm(self) -> nn.Module | None:
+        """The norm behind the last of those layers, where it is not part of it: the tower's `norm`."""
+        norm = getattr(self, "norm", None)
+        return norm if isinstance(norm, nn.Module) else None
 
 
 class TokenTower(Tower):

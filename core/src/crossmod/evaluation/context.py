@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from crossmod.evaluation.embedded import EmbeddedItems
 from crossmod.model import CrossModal
 from crossmod.recipe import Recipe
 from crossmod.training.prepare import OnProgress, Prepared, prepare
@@ -39,3 +40,18 @@ class EvaluationContext:
             max_rejected=data.max_rejected,
             on_progress=self.on_progress,
         )
+
+    def embedded(self, modality: str) -> EmbeddedItems:
+        """The embeddings of a modality's items, remembered for as long as this context lives.
+
+        Raises:
+            UserError: The model has no such modality.
+        """
+        if modality not in self._embedded:
+            self.model.tower(modality)
+            self._embedded[modality] = EmbeddedItems(self.model, self.prepared, modality)
+        return self._embedded[modality]
+
+    @cached_property
+    def _embedded(self) -> dict[str, EmbeddedItems]:
+        return {}

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from crossmod.evaluation.context import EvaluationContext
+from crossmod.evaluation.embedded import EmbeddedItems
 from crossmod.evaluation.settings import RetrievalSettings
 from crossmod.model import CrossModal
 from crossmod.training.prepare import Prepared
@@ -105,7 +106,7 @@ def retrieve(
     """
     rows = torch.from_numpy(prepared.corpus.rows(split))
     pool = rows if candidates == "split" else torch.arange(len(prepared.corpus))
-    vectors = {modality: _Vectors(model, prepared, modality) for modality in model.modalities}
+    vectors = {modality: EmbeddedItems(model, prepared, modality) for modality in model.modalities}
     directions = []
     for asker, candidate in permutations(model.modalities, 2):
         if query and asker != query:
@@ -129,23 +130,6 @@ def retrieve(
         random = chance(size, _positives(asking.group, ranked.group), ks)
         directions.append(Direction(asker, candidate, retrieval_metrics(found, size, ks), random, found))
     return directions
-
-
-class _Vectors:
-    """The embeddings of one modality's items, each computed once however many directions ask."""
-
-    def __init__(self, model: CrossModal, prepared: Prepared, modality: str) -> None:
-        self._model, self._inputs, self._modality = model, prepared.inputs[modality], modality
-        self._row = torch.full((len(self._inputs),), -1)
-        self._vectors = torch.empty(0, model.embedding_width)
-
-    def of(self, item: Int64[Tensor, "items"]) -> Float[Tensor, "items dim"]:
-        new = item[self._row[item] < 0]
-        if len(new):
-            self._row[new] = torch.arange(len(self._vectors), len(self._vectors) + len(new))
-            fresh = self._model.embed(self._modality, self._inputs.take(new))
-            self._vectors = torch.cat([self._vectors, fresh])
-        return self._vectors[self._row[item]]
 
 
 def _positives(query: Tensor, candidate: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crossmod.domain import Evaluation
+from crossmod.errors import UserError
 from crossmod.robustness.settings import GeneratedSettings, SetGuidedSettings, UniversalSettings
 from crossmod.settings import Settings
 
@@ -44,14 +45,21 @@ class ZeroShotSettings(Settings):
     Args:
         split: Whose rows are classified.
         text: The modality that prompts are embedded by.
+        scale: Logit scale of the probabilities whose calibration error is given, such as the scale that a run logged;
+            0 fits scale and offset on the validation split first. Nothing else depends on it.
         resamples: Draws of subjects behind each interval of an AUROC (1,000, as is usual); 0 gives none.
         seed: Of those draws.
     """
 
     split: Literal["train", "validation", "test"] = "test"
     text: str = "text"
+    scale: float = 0.0
     resamples: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.scale < float("inf") or self.resamples < 0:
+            raise UserError(f"scale {self.scale} and resamples {self.resamples} are 0 or more, and no infinity.")
 
     def build(self) -> ZeroShotSettings:
         """Options describe no part of their own; they are read as they are."""
@@ -77,6 +85,83 @@ class ProbeSettings(Settings):
         return self
 
 
+@dataclass(frozen=True, kw_only=True)
+class FewLabelsSettings(Settings):
+    """Linear probes of all two-class labels at once, trained on shares of the labelled subjects.
+
+    Args:
+        shares: Shares of the training subjects whose labels are used (1, 10 and 100 %, as is usual); at least one
+            subject is drawn.
+        draws: Subsets drawn of every share below 1; the mean and the range over them are given.
+        untrained: Also probe the same towers with the initialisation of another seed.
+        seed: Of the draws and of the untrained towers.
+    """
+
+    shares: tuple[float, ...] = (0.01, 0.1, 1.0)
+    draws: int = 5
+    untrained: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.shares or not all(0 < share <= 1 for share in self.shares) or self.draws < 1:
+            raise UserError(
+                f"shares are {self.shares} and draws {self.draws}; give shares above 0 up to 1, and a draw."
+            )
+
+    def build(self) -> FewLabelsSettings:
+        """Options describe no part of their own; they are read as they are."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubgroupSettings(Settings):
+    """Zero-shot AUROC of the rows of every value of every attribute that the corpus states (age, sex, scanner).
+
+    Args:
+        split: Whose rows are classified.
+        text: The modality that prompts are embedded by.
+        least_subjects: Fewest subjects of a value that is shown; of fewer, neither score nor person should be told.
+        resamples: Draws of subjects behind each interval; 0 gives none.
+        seed: Of those draws.
+    """
+
+    split: Literal["train", "validation", "test"] = "test"
+    text: str = "text"
+    least_subjects: int = 10
+    resamples: int = 1000
+    seed: int = 0
+
+    def build(self) -> SubgroupSettings:
+        """Options describe no part of their own; they are read as they are."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarSettings(Settings):
+    """Search inside one modality, scored by the labels of two classes that query and answer share.
+
+    Args:
+        split: Whose items ask and are ranked.
+        ks: The nearest items that are scored.
+        exclude: What of the query is no candidate: the "item" alone, its whole "group" (other reconstructions of a
+            study), or everything of its "subject".
+        all_negative: Queries without a positive label: "skip", or "zero" scores them 0.
+    """
+
+    split: Literal["train", "validation", "test"] = "test"
+    ks: tuple[int, ...] = (1, 5, 10, 50)
+    exclude: Literal["item", "group", "subject"] = "group"
+    all_negative: Literal["skip", "zero"] = "skip"
+
+    def __post_init__(self) -> None:
+        if not self.ks or min(self.ks) < 1:
+            raise UserError(f"ks are {self.ks}; give numbers of nearest items from 1.")
+
+    def build(self) -> SimilarSettings:
+        """Options describe no part of their own; they are read as they are."""
+        return self
+
+
 _UNDER_ATTACK = "crossmod.robustness.evaluation:evaluate"
 
 ATTACKS: dict[str, Evaluation] = {
@@ -88,18 +173,18 @@ ATTACKS: dict[str, Evaluation] = {
     ),
     "c-pgc": Evaluation(
         "c-pgc",
-        "retrieval under one generated pattern for all samples, beside a random one of the same budget",
+        "retrieval under one generated pattern, or word, for all samples, beside a random one of that budget",
         _UNDER_ATTACK,
         GeneratedSettings,
     ),
     "universal": Evaluation(
         "universal",
-        "retrieval under one pattern for all samples, found without a generator",
+        "retrieval under one pattern, or word, for all samples, found without a generator",
         _UNDER_ATTACK,
         UniversalSettings,
     ),
 }
-"""The evaluations that `--attack NAME` names: they need a modality with a continuous input."""
+"""The evaluations that `--attack NAME` names: they need a modality with a continuous input, or of sentences."""
 
 CORE_EVALUATIONS: dict[str, Evaluation] = {
     "retrieval": Evaluation(
@@ -119,6 +204,24 @@ CORE_EVALUATIONS: dict[str, Evaluation] = {
         "linear probe and k-NN on frozen features, for corpora with labels",
         "crossmod.evaluation.probe:evaluate",
         ProbeSettings,
+    ),
+    "few-labels": Evaluation(
+        "few-labels",
+        "linear probes of all labels on 1, 10 and 100 % of the labelled subjects",
+        "crossmod.evaluation.few_labels:evaluate",
+        FewLabelsSettings,
+    ),
+    "subgroups": Evaluation(
+        "subgroups",
+        "zero-shot AUROC by age, sex, scanner, for corpora that state them",
+        "crossmod.evaluation.subgroups:evaluate",
+        SubgroupSettings,
+    ),
+    "similar": Evaluation(
+        "similar",
+        "search inside one modality by the labels that query and answer share",
+        "crossmod.evaluation.label_overlap:evaluate",
+        SimilarSettings,
     ),
     **ATTACKS,
 }

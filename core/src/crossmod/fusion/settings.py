@@ -92,6 +92,20 @@ class TwoStreams(SizedFusion):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BridgedTowers(SizedFusion):
+    """Each layer also hears the matching top layer of each tower (BridgeTower, arXiv:2206.08657).
+
+    `depth` is also the number of layers of each tower that it reads; a text transformer needs `packed: false`.
+    """
+
+    def build(self, width_a: int, width_b: int) -> PairFusion:
+        """Make the fusion."""
+        from crossmod.fusion.bridged_fusion import BridgedFusion
+
+        return BridgedFusion(width_a, width_b, **self.sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResampledTokens(SizedFusion):
     """Learned queries read side b beside the tokens of side a (Q-Former, arXiv:2301.12597); text is its a.
 

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 FAMILY_SETTINGS = (
     "crossmod.objectives.pairs.settings",
     "crossmod.objectives.pairs.token_settings",
+    "crossmod.objectives.pairs.local_settings",
     "crossmod.objectives.pairs.state_settings",
     "crossmod.objectives.local.settings",
+    "crossmod.objectives.local.grounded_settings",
     "crossmod.objectives.local.mixed_settings",
     "crossmod.objectives.local.state_settings",
     "crossmod.objectives.matching.settings",
+    "crossmod.objectives.matching.event_settings",
+    "crossmod.objectives.matching.region_settings",
     "crossmod.fusion.settings",
 )
 """The other modules with settings of objectives and of their parts."""

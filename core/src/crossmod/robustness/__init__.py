@@ -21,6 +21,7 @@ __all__, __getattr__ = lazy_names(
         "generator": ("ConditionalGenerator", "fit_generated"),
         "inversion": ("Inversion", "invert_modality", "prompt_encoder", "repeat_nearest"),
         "malicious": ("farthest_group", "malicious_contrastive_loss"),
+        "sentences": ("important_places", "sentence_batch"),
         "set_guided": ("guide_sums", "set_guided_pgd"),
         "substitution": ("WordSubstitution", "set_level_guidance"),
         "universal": (
@@ -31,7 +32,7 @@ __all__, __getattr__ = lazy_names(
             "tensor_batches",
             "universal_objective",
         ),
-        "universal_word": ("UniversalWord", "fit_universal_word", "important_places", "sentence_batch"),
+        "universal_word": ("UniversalWord", "fit_generated_word", "fit_universal_word", "word_generator"),
         "victim": ("attackable", "encoder_of"),
     },
 )

@@ -68,15 +68,19 @@ def universal_perturbation(
         if not isinstance(settings, GeneratedSettings):
             found = fit_universal(batches, shape, budget, augmentations=augmentations, options=options)
         else:
-            widths = settings.generator_widths
-            stages = list(zip(widths[::2], widths[1::2], strict=True))
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(settings.seed)
                 network = ConditionalGenerator(
-                    shape, scene.guides.shape[1], budget, stages=stages, seed=settings.seed
+                    shape, scene.guides.shape[1], budget, stages=generator_stages(settings), seed=settings.seed
                 ).to(next(model.parameters()).device)
             found = fit_generated(batches, network, augmentations=augmentations, options=options)
     return found.cpu()
+
+
+def generator_stages(settings: GeneratedSettings) -> list[tuple[int, int]]:
+    """The widths of the settings, two a stage."""
+    widths = settings.generator_widths
+    return list(zip(widths[::2], widths[1::2], strict=True))
 
 
 def noise_values(scene: Scene, budget: Budget, seed: int, *, one_for_all: bool) -> Float[Tensor, "items *shape"]:

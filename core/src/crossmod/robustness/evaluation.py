@@ -14,6 +14,7 @@ from crossmod.robustness.continuous import declared_input, values_of
 from crossmod.robustness.settings import AttackSettings
 from crossmod.robustness.tables import attack_table, table_of_transfer
 from crossmod.robustness.transfer import sides_of, transfer_success
+from crossmod.robustness.word_side import attacks_words, require_token_tower
 from crossmod.runs.model_folder import load_model_and_recipe, read_spec
 from crossmod.training.prepare import Prepared
 from crossmod_report import Table
@@ -22,7 +23,7 @@ THIS = "this run"
 
 
 def evaluate(context: EvaluationContext, settings: AttackSettings) -> list[Table]:
-    """The evaluation of every domain with a continuous input: a table an attacked pair, and one of its transfer.
+    """The evaluation of every domain that an attack can change: a table an attacked pair, and one of its transfer.
 
     Raises:
         UserError: The settings, the corpus or the models rule the attack out.
@@ -37,7 +38,7 @@ def evaluate(context: EvaluationContext, settings: AttackSettings) -> list[Table
         sides = sides_of(models, prepared, modality=modality, guide=guide, settings=settings)
         tables.append(attack_table(sides[THIS], title))
         if other is not None:
-            found = {epsilon: transfer_success(sides, epsilon) for epsilon in settings.budgets}
+            found = {epsilon: transfer_success(sides, epsilon) for epsilon in sides[THIS].budgets}
             tables.append(table_of_transfer(found, title))
     return tables
 
@@ -46,15 +47,15 @@ def questions(model: CrossModal, prepared: Prepared, settings: AttackSettings) -
     """(attacked modality, other modality), as the settings choose them.
 
     Raises:
-        UserError: A chosen modality is unknown or has no continuous input, or no modality has one.
+        UserError: A chosen modality is unknown or the attack cannot change it, or it can change none.
     """
     for name in filter(None, (settings.modality, settings.guide)):
         model.tower(name)
     if settings.modality:
-        _require_continuous(model, prepared, settings.modality)
+        _require_attackable(model, prepared, settings.modality, settings)
         attacked = [settings.modality]
     else:
-        attacked, reasons = _continuous(model, prepared)
+        attacked, reasons = _attackable(model, prepared, settings)
         if not attacked:
             raise UserError(
                 f"no modality of this model has a continuous input that an attack could move: {'; '.join(reasons)}; "
@@ -80,17 +81,20 @@ def _meet(prepared: Prepared, a: str, b: str, split: str) -> bool:
     return bool(((prepared.item[a][rows] >= 0) & (prepared.item[b][rows] >= 0)).any())
 
 
-def _require_continuous(model: CrossModal, prepared: Prepared, modality: str) -> None:
+def _require_attackable(model: CrossModal, prepared: Prepared, modality: str, settings: AttackSettings) -> None:
+    if attacks_words(settings, prepared, modality):
+        require_token_tower(model, modality)
+        return
     declared_input(model.tower(modality), modality)
     values_of(prepared.inputs[modality], modality)
 
 
-def _continuous(model: CrossModal, prepared: Prepared) -> tuple[list[str], list[str]]:
+def _attackable(model: CrossModal, prepared: Prepared, settings: AttackSettings) -> tuple[list[str], list[str]]:
     """The modalities that can be attacked, and why each other one cannot."""
     attacked, reasons = [], []
     for name in model.modalities:
         try:
-            _require_continuous(model, prepared, name)
+            _require_attackable(model, prepared, name, settings)
         except UserError as error:
             reasons.append(str(error).partition(";")[0])
         else:

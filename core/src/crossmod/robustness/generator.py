@@ -8,7 +8,7 @@ large as the input; inputs with one, two or three axes and plain vectors are ser
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import torch
@@ -22,6 +22,7 @@ from crossmod.robustness.budget import Budget
 from crossmod.robustness.set_guided import require_attackable
 from crossmod.robustness.universal import (
     Batches,
+    GuidedBatch,
     UniversalOptions,
     UniversalPerturbation,
     paired_batches,
@@ -32,6 +33,11 @@ from crossmod.robustness.universal import (
 STAGES = ((1024, 512), (256, 128), (64, 32))
 """Channels of the two transposed convolutions of each stage, as in the code."""
 NOISE_CHANNELS, NOISE_SIDE = 100, 3
+GeneratedLoss = Callable[
+    [Float[Tensor, "*shape"], GuidedBatch, GuidedBatch, torch.Generator],
+    Float[Tensor, ""],
+]
+"""What a generator descends: its answer, the batch, the pool of targets and a source of draws in, a loss out."""
 _GROW = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _KEEP = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MODES = ("linear", "bilinear", "trilinear")
@@ -121,29 +127,50 @@ def fit_generated(
     """
     options = options or UniversalOptions()
     budget = generator_network.budget
+
+    def loss(
+        delta: Float[Tensor, "*shape"], batch: GuidedBatch, pool: GuidedBatch, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        require_attackable(batch.values, budget)
+        return universal_objective(delta, batch, pool, budget, generator, augmentations=augmentations, options=options)
+
+    delta = trained_answer(batches, generator_network, loss, options)
+    found = UniversalPerturbation(generator_network.shape, budget)
+    found.to(delta.device).set_(delta)
+    return found
+
+
+def trained_answer(
+    batches: Batches, network: ConditionalGenerator, loss: GeneratedLoss, options: UniversalOptions
+) -> Float[Tensor, "*shape"]:
+    """Descend a loss of what the generator answers to every batch, and give the mean over samples of its last answers.
+
+    Args:
+        batches: Passes over the samples.
+        network: Trained in place.
+        loss: Of the answer, the batch, its pool of targets, and the generator of whatever it draws.
+        options: Epochs, learning rate and seed.
+
+    Raises:
+        UserError: No sample.
+    """
     generator = torch.Generator().manual_seed(options.seed)
-    weights = list(generator_network.parameters())
+    weights = list(network.parameters())
     optimiser = torch.optim.Adam(weights, lr=options.rate, betas=(0.5, 0.999))
     for _ in range(options.epochs):
         for batch, pool in paired_batches(batches, generator):
-            require_attackable(batch.values, budget)
             with torch.enable_grad():
-                delta = generator_network(batch.conditions())
-                loss = universal_objective(
-                    delta, batch, pool, budget, generator, augmentations=augmentations, options=options
-                )
+                value = loss(network(batch.conditions()), batch, pool, generator)
             # Not backward(): the attacked encoder must gather no gradient, frozen or not.
-            for weight, slope in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            for weight, slope in zip(weights, torch.autograd.grad(value, weights), strict=True):
                 weight.grad = slope
             optimiser.step()
-    total, samples = generator_network.noise.new_zeros(generator_network.shape), 0
+    total, samples = network.noise.new_zeros(network.shape), 0
     with torch.no_grad():
         for batch in batches(generator):
-            total += len(batch.values) * generator_network(batch.conditions())
+            total += len(batch.values) * network(batch.conditions())
             samples += len(batch.values)
-    found = UniversalPerturbation(generator_network.shape, budget)
-    found.to(total.device).set_(total / max(1, samples))
-    return found
+    return total / max(1, samples)
 
 
 def _convolution(dimensions: int, width: int, wide: int, grows: bool) -> nn.Module:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -22,6 +23,24 @@ from crossmod_metrics import ranks
 
 Ranks = Mapping[str, Float[Tensor, "queries"]]
 """The rank of each query's best positive, by direction."""
+
+
+class About(NamedTuple):
+    """What describes the items of a batch, on the model's device; see `GuidedBatch`.
+
+    Shape:
+        guides: [guides, dim].
+        owner: [guides].
+        group: [batch].
+    """
+
+    guides: Float[Tensor, "guides dim"]
+    owner: Int64[Tensor, "guides"]
+    group: Int64[Tensor, "batch"]
+
+
+MakeBatch = Callable[[Int64[Tensor, "part"], Inputs, About], GuidedBatch]
+"""The places of a batch's items, their inputs and what describes them in, the batch out."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +97,35 @@ class Scene:
             values: Other content of the attacked items; None is clean.
         """
         inputs = self.inputs if values is None else with_values(self.inputs, values)
-        vectors = model.embed(self.modality, inputs)
+        return self.ranks_of(model.embed(self.modality, inputs))
+
+    def ranks_of(self, vectors: Float[Tensor, "items dim"]) -> Ranks:
+        """The rank of each query's best positive, by direction, where the attacked items have these embeddings."""
         return {
             f"{self.modality} → {self.guide}": ranks(vectors, self.guides, self.group, self.guide_group),
             f"{self.guide} → {self.modality}": ranks(self.guides, vectors, self.guide_group, self.group),
         }
 
+    def take(self, items: Int64[Tensor, "some"]) -> Scene:
+        """Some of the attacked items, among all that describes any."""
+        return replace(self, inputs=self.inputs.take(items), group=self.group[items])
+
+    def with_inputs(self, inputs: Inputs) -> Scene:
+        """The same items with other content, one input an item."""
+        assert len(inputs) == len(self.group), f"{len(inputs)} inputs for {len(self.group)} items"
+        return replace(self, inputs=inputs)
+
     def batches(self, model: CrossModal, batch_size: int) -> Batches:
         """Shuffled passes over the items, for universal perturbations."""
+
+        def guided(rows: Int64[Tensor, "part"], inputs: Inputs, about: About) -> GuidedBatch:
+            encode = encoder_of(model, self.modality, inputs)
+            return GuidedBatch(encode, values_of(inputs, self.modality), about.guides, about.owner, about.group)
+
+        return self.passes(model, batch_size, guided)
+
+    def passes(self, model: CrossModal, batch_size: int, make: MakeBatch) -> Batches:
+        """Shuffled passes over the items, each batch made of its items' places, their inputs and what guides them."""
         item, guide = self.pairs()
         device = next(model.parameters()).device
 
@@ -95,14 +135,10 @@ class Scene:
                 place = torch.full((len(self.group),), -1)
                 place[rows] = torch.arange(len(rows))
                 here = place[item] >= 0
-                inputs = self.inputs.take(rows).to(device)
-                yield GuidedBatch(
-                    encoder_of(model, self.modality, inputs),
-                    values_of(inputs, self.modality),
-                    self.guides[guide[here]].to(device),
-                    place[item[here]].to(device),
-                    self.group[rows].to(device),
+                about = About(
+                    self.guides[guide[here]].to(device), place[item[here]].to(device), self.group[rows].to(device)
                 )
+                yield make(rows, self.inputs.take(rows).to(device), about)
 
         return one_pass
 
@@ -121,9 +157,8 @@ def scene(
         read_anew: Read the guides with the model's own processor: for a model that the corpus was not prepared for.
 
     Raises:
-        UserError: The modality has no continuous input, or the split has no such row.
+        UserError: The split has no such row.
     """
-    values_of(prepared.inputs[modality], modality)
     rows = torch.from_numpy(prepared.corpus.rows(split))
     rows = rows[(prepared.item[modality][rows] >= 0) & (prepared.item[guide][rows] >= 0)]
     if not len(rows):

@@ -10,13 +10,18 @@ from typing import Literal, Self, final
 from crossmod.errors import UserError
 from crossmod.settings import Settings
 
+STOP_WORDS = (
+    *("a", "an", "the", "and", "or", "but", "if", "of", "in", "on", "at", "to", "by", "for", "from", "with", "as"),
+    *("is", "are", "was", "were", "be", "been", "has", "have", "had", "this", "that", "these", "those", "it", "its"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttackSettings(Settings):
     """What every attack can be told.
 
     Args:
-        modality: The attacked one; empty attacks every one with a continuous input.
+        modality: The attacked one; empty attacks every one that the attack can change.
         guide: The modality that it is searched by; empty takes every other.
         split: Whose items are attacked.
         budget: Largest change of a number of the input, or several such as [0.03,0.5], in the units that the tower
@@ -99,13 +104,19 @@ class SetGuidedSettings(AttackSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PatternSettings(AttackSettings):
-    """What every search for one pattern for all samples can be told; it is found on the training split.
+    """What every search for one pattern, or one word, for all samples can be told; it is found on the training split.
+
+    Sentences are attacked too, where their tower takes tokens as vectors: one word replaces the most important one of
+    each, so `budget`, `lower`, `upper` and `noise` have no part in it.
 
     Args:
         epochs: Passes over the training split. (40, as in C-PGC's code.)
+        stop_words: Words that an attack on sentences never replaces and never puts in, in lower case. (Articles,
+            conjunctions and short prepositions of English, ours; C-PGC has a longer list.)
     """
 
     epochs: int = 40
+    stop_words: tuple[str, ...] = STOP_WORDS
 
     def build(self) -> Self:
         """Refuse what the attack cannot be run with.
@@ -121,7 +132,7 @@ class PatternSettings(AttackSettings):
 @final
 @dataclass(frozen=True, kw_only=True)
 class GeneratedSettings(PatternSettings):
-    """Retrieval under C-PGC's one pattern for all samples, from a generator that reads the other modality.
+    """Retrieval under C-PGC's one pattern or word for all samples, from a generator that reads the other modality.
 
     Args:
         generator_widths: Channels of the generator, two a stage. (Its code.)
@@ -148,7 +159,7 @@ class GeneratedSettings(PatternSettings):
 @final
 @dataclass(frozen=True, kw_only=True)
 class UniversalSettings(PatternSettings):
-    """Retrieval under one pattern for all samples, found on C-PGC's loss by signs of its gradient [ours]."""
+    """Retrieval under one pattern or word for all samples, found on C-PGC's loss without its generator [ours]."""
 
     @property
     def attack(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Generic, TypeVar, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,11 +19,12 @@ from crossmod.robustness.settings import AttackSettings, PatternSettings, SetGui
 from crossmod.training.prepare import Prepared
 
 Values = Float[Tensor, "items *shape"]
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
-class Side:
-    """One model with what it is attacked on.
+class AttackedModel(ABC, Generic[Content]):
+    """One model under one attack, whatever the attack changes.
 
     Args:
         model: The model.
@@ -38,17 +41,28 @@ class Side:
     guide: str
     settings: AttackSettings
     read_anew: bool = False
-    _attacked: dict[float, Values] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _attacked: dict[float, Content] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def asked(self) -> Scene:
         """The items that are attacked."""
-        return self._scene(self.settings.split)
+        return self.scene_of(self.settings.split)
 
-    @cached_property
+    def scene_of(self, split: str) -> Scene:
+        """The items of a split."""
+        return scene(
+            self.model,
+            self.prepared,
+            modality=self.modality,
+            guide=self.guide,
+            split=split,
+            read_anew=self.read_anew,
+        )
+
+    @property
+    @abstractmethod
     def clean(self) -> Ranks:
         """The ranks on clean input, by direction."""
-        return self.asked.ranks(self.model)
 
     @property
     def recalls(self) -> tuple[int, ...]:
@@ -56,26 +70,84 @@ class Side:
         smaller = min(len(self.asked.group), len(self.asked.guide_group))
         return tuple(k for k in self.settings.recalls if k <= smaller) or (1,)
 
+    @property
+    @abstractmethod
+    def budgets(self) -> tuple[float, ...]:
+        """How far the attack may go, one after the other."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """What a budget is counted in."""
+
+    @property
+    def note(self) -> str:
+        """What tables say of what was found."""
+        return ""
+
+    @property
+    def makes_attacks(self) -> bool:
+        """Whether the attack can be computed on this model; where it cannot, others' may still be shown to it."""
+        return True
+
+    @property
+    @abstractmethod
+    def noise_name(self) -> str:
+        """What tables call the noise."""
+
+    def attacked(self, epsilon: float) -> Content:
+        """The items under the attack; found once a budget."""
+        if epsilon not in self._attacked:
+            self._attacked[epsilon] = self._attack(epsilon)
+        return self._attacked[epsilon]
+
+    @abstractmethod
+    def noise(self, epsilon: float) -> Content:
+        """What the attack has to beat."""
+
+    @abstractmethod
+    def baselines(self, epsilon: float) -> dict[str, Content]:
+        """The noise and other weaker attacks, by name."""
+
+    @abstractmethod
+    def ranks(self, content: Content, /) -> Ranks:
+        """The ranks that this model gives to attacked items, by direction."""
+
+    @abstractmethod
+    def _attack(self, epsilon: float) -> Content:
+        """The items under the attack."""
+
+
+@final
+class Side(AttackedModel[Values]):
+    """A model of which the attack moves numbers of the input."""
+
+    @cached_property
+    def clean(self) -> Ranks:
+        return self.asked.ranks(self.model)
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        return self.settings.budgets
+
+    @property
+    def unit(self) -> str:
+        declared = declared_input(self.model.tower(self.modality), self.modality)
+        return declared.unit or "the units that the tower reads"
+
     def budget(self, epsilon: float) -> Budget:
         """A budget in the range of the settings, else in that which the tower declares."""
         declared = declared_input(self.model.tower(self.modality), self.modality)
         lower, upper = self.settings.lower, self.settings.upper
         return Budget(epsilon, declared.lower if lower is None else lower, declared.upper if upper is None else upper)
 
-    def attacked(self, epsilon: float) -> Values:
-        """The items under the attack; found once a budget, a pattern for all of them on the training split."""
-        if epsilon not in self._attacked:
-            self._attacked[epsilon] = self._attack(self.budget(epsilon))
-        return self._attacked[epsilon]
-
     def noise(self, epsilon: float) -> Values:
-        """What the attack has to beat: random signs as strong as the budget, one pattern where the attack is one."""
+        """Random signs as strong as the budget, one pattern where the attack is one."""
         one_for_all = isinstance(self.settings, PatternSettings)
         return noise_values(self.asked, self.budget(epsilon), self.settings.seed, one_for_all=one_for_all)
 
     @property
     def noise_name(self) -> str:
-        """What tables call the noise."""
         return "random pattern" if isinstance(self.settings, PatternSettings) else "random signs"
 
     def baselines(self, epsilon: float) -> dict[str, Values]:
@@ -87,25 +159,16 @@ class Side:
             )
         return found
 
-    def ranks(self, values: Values) -> Ranks:
-        """The ranks that this model gives to attacked items, by direction."""
-        return self.asked.ranks(self.model, values)
+    def ranks(self, content: Values, /) -> Ranks:
+        return self.asked.ranks(self.model, content)
 
-    def _attack(self, budget: Budget) -> Values:
+    def _attack(self, epsilon: float) -> Values:
+        budget = self.budget(epsilon)
         if isinstance(self.settings, SetGuidedSettings):
             return sga_values(self.asked, self.model, budget, self.settings)
         assert isinstance(self.settings, PatternSettings), "an attack is of one of the two kinds"
-        found: Values = universal_perturbation(self._scene("train"), self.model, budget, self.settings)(
+        # One pattern for all of them, found on the training split.
+        found: Values = universal_perturbation(self.scene_of("train"), self.model, budget, self.settings)(
             self.asked.values
         )
         return found
-
-    def _scene(self, split: str) -> Scene:
-        return scene(
-            self.model,
-            self.prepared,
-            modality=self.modality,
-            guide=self.guide,
-            split=split,
-            read_anew=self.read_anew,
-        )

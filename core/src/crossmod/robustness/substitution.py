@@ -70,13 +70,24 @@ class WordSubstitution:
 
     def by_importance(self, encode: EncodeTexts, words: Sequence[str]) -> list[int]:
         """Positions of the words that may change, by falling importance; equals in the order of the sentence."""
-        places = [place for place, word in enumerate(words) if word.lower() not in self.stop_words]
-        if not places:
-            return []
-        hidden = [" ".join([*words[:place], self.unknown, *words[place + 1 :]]) for place in places]
-        logs = log_softmax(encode([" ".join(words), *hidden]).double(), dim=1)
-        divergence = kl_div(logs[1:], logs[:1].expand_as(logs[1:]), reduction="none", log_target=True).sum(dim=1)
-        return [places[rank] for rank in torch.sort(divergence, descending=True, stable=True).indices.tolist()]
+        return self.by_importance_of_each(encode, [words])[0]
+
+    def by_importance_of_each(self, encode: EncodeTexts, sentences: Sequence[Sequence[str]]) -> list[list[int]]:
+        """The same for several sentences, which are encoded together."""
+        places = [
+            [place for place, word in enumerate(words) if word.lower() not in self.stop_words] for words in sentences
+        ]
+        trial = [
+            " ".join(hidden)
+            for words, free in zip(sentences, places, strict=True)
+            for hidden in [words, *([*words[:place], self.unknown, *words[place + 1 :]] for place in free)]
+            if free
+        ]
+        if not trial:
+            return places
+        counts = [len(free) + 1 for free in places if free]
+        parts = iter(torch.split(log_softmax(encode(trial).double(), dim=1), counts))
+        return [_by_divergence(next(parts), free) if free else [] for free in places]
 
     def _options(self, words: Sequence[str], place: int) -> list[str]:
         offered = list(self.candidates(words, place))[: self.most_candidates]
@@ -84,6 +95,12 @@ class WordSubstitution:
             if word.split() != [word]:
                 raise UserError(f"the candidate {word!r} is not one whole word; give candidates without spaces.")
         return [word for word in offered if word.lower() not in self.stop_words and word != words[place]]
+
+
+def _by_divergence(logs: Float[Tensor, "trials dim"], places: Sequence[int]) -> list[int]:
+    """The places by falling divergence of the first row from the row of each, equals in the order of the sentence."""
+    divergence = kl_div(logs[1:], logs[:1].expand_as(logs[1:]), reduction="none", log_target=True).sum(dim=1)
+    return [places[rank] for rank in torch.sort(divergence, descending=True, stable=True).indices.tolist()]
 
 
 @torch.no_grad()

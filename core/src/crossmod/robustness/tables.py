@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
-from crossmod.robustness.continuous import declared_input
-from crossmod.robustness.side import Side
+from crossmod.robustness.side import AttackedModel
 from crossmod_metrics import TransferTable, attack_success
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
@@ -17,7 +17,7 @@ from crossmod_report.tables import Cell
 TRANSFER_NOTE = "A weak target is fooled by noise too: read its column beside the noise of the same budget."
 
 
-def attack_table(side: Side, title: str) -> Table:
+def attack_table(side: AttackedModel[Any], title: str) -> Table:
     """Both directions on clean input, under the attack and under its baselines, at every epsilon."""
     columns = [
         Column(key="direction", title="direction"),
@@ -26,13 +26,11 @@ def attack_table(side: Side, title: str) -> Table:
         *[Column(key=f"recall@{k}", title=f"R@{k} %", decimals=1) for k in side.recalls],
         *[Column(key=f"asr@{k}", title=f"ASR@{k} %", decimals=1) for k in side.recalls],
     ]
-    declared = declared_input(side.model.tower(side.modality), side.modality)
     note = (
         "ASR@k: of the queries that are right at k on clean input, the share that no longer is; lower is more robust. "
-        f"The budget is in {declared.unit or 'the units that the tower reads'}. A dash: nothing was right on clean "
-        "input."
+        f"The budget is in {side.unit}. A dash: nothing was right on clean input. {side.note}"
     )
-    return Table(columns=columns, rows=list(_rows(side)), title=title, note=note)
+    return Table(columns=columns, rows=list(_rows(side)), title=title, note=note.strip())
 
 
 def table_of_transfer(found: Mapping[float, Mapping[str, TransferTable]], title: str) -> Table:
@@ -59,11 +57,11 @@ def table_of_transfer(found: Mapping[float, Mapping[str, TransferTable]], title:
     return Table(columns=columns, rows=rows, title=f"transfer of {title}", note=TRANSFER_NOTE)
 
 
-def _rows(side: Side) -> Iterator[Row]:
+def _rows(side: AttackedModel[Any]) -> Iterator[Row]:
     for direction, clean in side.clean.items():
         yield Row(cells={"direction": direction, "input": "clean", **_recalls(clean, side.recalls)}, role="reference")
     attack = side.settings.attack
-    for epsilon in side.settings.budgets:
+    for epsilon in side.budgets:
         shown = {attack: side.attacked(epsilon), **side.baselines(epsilon)}
         for name, values in shown.items():
             after = side.ranks(values)

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 from crossmod.errors import UserError
 from crossmod.model import CrossModal
 from crossmod.robustness.settings import AttackSettings
-from crossmod.robustness.side import Side
+from crossmod.robustness.side import AttackedModel, Side
+from crossmod.robustness.word_side import WordSide, attacks_words
 from crossmod.training.prepare import Prepared
 from crossmod_metrics import TransferTable, transfer_table
 
 
 def sides_of(
     models: Mapping[str, CrossModal], prepared: Prepared, *, modality: str, guide: str, settings: AttackSettings
-) -> dict[str, Side]:
+) -> Mapping[str, AttackedModel[Any]]:
     """Several models under one attack.
 
     Args:
         models: By name, the one that the corpus was prepared for first; their towers of `modality` read the same
-            inputs.
+            inputs, unless it is of sentences, which any tower reads in its own way.
         prepared: The corpus.
         modality: The attacked one.
         guide: The other.
@@ -41,6 +43,11 @@ def sides_of(
                 f"{name} has no modality {' and no '.join(missing)}, only {', '.join(model.modalities)}; an attack "
                 "carries over only between models of the same modalities."
             )
+    if attacks_words(settings, prepared, modality):
+        return {
+            name: WordSide(model, prepared, modality, guide, settings, read_anew=name != names[0])
+            for name, model in models.items()
+        }
     first = dict(models[names[0]].processors[modality].spec)
     for name in names[1:]:
         if dict(models[name].processors[modality].spec) != first:
@@ -54,7 +61,7 @@ def sides_of(
     }
 
 
-def transfer_success(sides: Mapping[str, Side], epsilon: float) -> dict[str, TransferTable]:
+def transfer_success(sides: Mapping[str, AttackedModel[Any]], epsilon: float) -> dict[str, TransferTable]:
     """By direction, attack success at the least k: a row a source and one for noise, a column a target.
 
     Args:
@@ -62,7 +69,7 @@ def transfer_success(sides: Mapping[str, Side], epsilon: float) -> dict[str, Tra
         epsilon: The budget.
     """
     first = next(iter(sides.values()))
-    made = {name: side.attacked(epsilon) for name, side in sides.items()}
+    made = {name: side.attacked(epsilon) for name, side in sides.items() if side.makes_attacks}
     made[first.noise_name] = first.noise(epsilon)
     after = {
         source: {target: shown.ranks(values) for target, shown in sides.items()} for source, values in made.items()

@@ -67,9 +67,10 @@ class GuidedBatch:
         guides: Embeddings of the other modality.
         owner: For each guide, the sample that it describes.
         group: Equal numbers describe the same thing and are never each other's targets.
+        clean: Embeddings of the samples as they are, where `encode(values)` does not give them; None asks it.
 
     Shape:
-        values [batch, ...], guides [guides, dim], owner [guides], group [batch].
+        values [batch, ...], guides [guides, dim], owner [guides], group [batch], clean [batch, dim].
     """
 
     encode: Encode
@@ -77,6 +78,7 @@ class GuidedBatch:
     guides: Float[Tensor, "guides dim"]
     owner: Int64[Tensor, "guides"]
     group: Int64[Tensor, "batch"]
+    clean: Float[Tensor, "batch dim"] | None = None
 
     def conditions(self) -> Float[Tensor, "batch dim"]:
         """The mean embedding of each sample's guides: what the generator is conditioned by."""

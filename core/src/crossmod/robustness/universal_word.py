@@ -1,23 +1,24 @@
 """One word for all sentences: put in the place of the most important word, it breaks the alignment of most of them.
 
-The text side of C-PGC (ICCV 2025), without its generator [ours]: the word's vector itself descends the loss, is kept as
-long as words of the vocabulary are, and the nearest word of the vocabulary that is allowed is what the attack uses.
+The text side of C-PGC (ICCV 2025): a vector descends the loss in the word's place, is kept as long as words of the
+vocabulary are, and the nearest word of the vocabulary that is allowed is what the attack uses. The vector is what a
+conditional generator answers (`fit_generated_word`, as published) or itself descends (`fit_universal_word`, ours).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self, final
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from torch.nn.functional import kl_div, log_softmax
 
-from crossmod.contracts.batch import Inputs
-from crossmod.contracts.tower import TokenTower
 from crossmod.errors import UserError
-from crossmod.model import CrossModal
+from crossmod.robustness.budget import Budget
 from crossmod.robustness.continuous import require_finite_values
+from crossmod.robustness.generator import STAGES, ConditionalGenerator, trained_answer
 from crossmod.robustness.universal import (
     Batches,
     GuidedBatch,
@@ -63,112 +64,129 @@ def fit_universal_word(
         UserError: No word is allowed, or a vector is not finite.
     """
     options = options or UniversalOptions()
-    if allowed.shape != vocabulary.shape[:1] or not bool(allowed.any()):
-        raise UserError(
-            f"{int(allowed.sum())} of {len(vocabulary)} words are allowed by {len(allowed)} marks; "
-            "mark every word, and allow one or more."
-        )
-    require_finite_values(vocabulary, "the vectors of the vocabulary")
-    rows, known = allowed.nonzero()[:, 0], vocabulary.detach()[allowed]
-    lengths = known.norm(dim=1)
-    shortest, longest = float(lengths.min()), float(lengths.max())
+    known = AllowedWords.of(vocabulary, allowed)
     generator = torch.Generator().manual_seed(options.seed)
-    word = known[int(torch.randint(len(known), (1,), generator=generator))].clone().requires_grad_(True)
+    first = int(torch.randint(len(known.vectors), (1,), generator=generator))
+    word = known.vectors[first].clone().requires_grad_(True)
     optimiser = torch.optim.Adam([word], lr=options.rate, betas=(0.5, 0.999))
     for _ in range(options.epochs):
         for batch, pool in paired_batches(batches, generator):
-            with torch.no_grad():
-                still = batch.encode(batch.values)
             with torch.enable_grad():
-                moved = batch.encode(word.expand(len(batch.values), -1))
-                loss = misalignment(moved, still, batch, pool, options)
+                loss = word_objective(word, batch, pool, options)
             (word.grad,) = torch.autograd.grad(loss, word)
             optimiser.step()
             with torch.no_grad():
-                length = word.norm().clamp_min(torch.finfo(word.dtype).tiny)
-                word.mul_(length.clamp(shortest, longest) / length)
-    vector = word.detach()
-    return UniversalWord(int(rows[(known - vector).square().sum(dim=1).argmin()]), vector)
+                word.copy_(known.as_long_as_words(word))
+    return known.nearest(word.detach())
 
 
-def sentence_batch(
-    model: CrossModal,
-    modality: str,
-    inputs: Inputs,
-    places: Int64[Tensor, "batch"],
-    guides: Float[Tensor, "guides dim"],
-    owner: Int64[Tensor, "guides"],
-    group: Int64[Tensor, "batch"],
-) -> GuidedBatch:
-    """Sentences with one free word each, as `fit_universal_word` takes them.
+def fit_generated_word(
+    batches: Batches,
+    network: ConditionalGenerator,
+    vocabulary: Float[Tensor, "words width"],
+    allowed: Bool[Tensor, "words"],
+    *,
+    options: UniversalOptions | None = None,
+) -> UniversalWord:
+    """Train C-PGC's generator to answer one word's vector, then take the word nearest to its mean answer (L2).
+
+    What it answers is brought to the lengths of the allowed words before it takes a word's place; targets are the
+    farthest group of the other modality, by the sentences as they are.
 
     Args:
-        model: The model; use it inside `attackable`.
-        modality: A modality whose tower is a `TokenTower`.
-        inputs: The sentences, on the model's device.
-        places: For each, the token that is replaced; see `important_places`.
-        guides: Embeddings of the other modality.
-        owner: For each guide, the sentence that describes it.
-        group: Equal numbers are never each other's targets.
+        batches: See `fit_universal_word`.
+        network: Of shape [width], conditioned by embeddings of the other modality; trained in place. Its budget is at
+            least the length of the longest word, or words beyond it cannot be answered; see `word_generator`.
+        vocabulary: The vector of every word.
+        allowed: Which words may be chosen.
+        options: None takes the defaults of `UniversalOptions`; `step_share` has no part in it.
 
     Raises:
-        UserError: The tower takes no tokens as vectors, or a place holds no token of its sentence.
+        UserError: No word is allowed, a vector is not finite, or the generator answers vectors of another width.
     """
-    tower = _token_tower(model, modality)
+    options = options or UniversalOptions()
+    known = AllowedWords.of(vocabulary, allowed)
+    if network.shape != tuple(known.vectors.shape[1:]):
+        raise UserError(
+            f"the generator answers tensors of shape {list(network.shape)}, but words are vectors of "
+            f"{known.vectors.shape[1]} numbers; build it by `word_generator`."
+        )
+
+    def loss(
+        vector: Float[Tensor, "width"], batch: GuidedBatch, pool: GuidedBatch, generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        return word_objective(known.as_long_as_words(vector), batch, pool, options)
+
+    return known.nearest(known.as_long_as_words(trained_answer(batches, network, loss, options)))
+
+
+def word_generator(
+    vocabulary: Float[Tensor, "words width"],
+    condition_width: int,
+    *,
+    stages: Sequence[tuple[int, int]] = STAGES,
+    seed: int = 0,
+) -> ConditionalGenerator:
+    """A generator of word vectors, whose numbers reach as far as the longest word of the vocabulary is long."""
+    longest = Budget(float(vocabulary.norm(dim=1).max()))
+    return ConditionalGenerator(vocabulary.shape[1:], condition_width, longest, stages=stages, seed=seed)
+
+
+def word_objective(
+    word: Float[Tensor, "width"], batch: GuidedBatch, pool: GuidedBatch, options: UniversalOptions
+) -> Float[Tensor, ""]:
+    """The malicious loss of sentences that all hold one word, less alpha times the squared distance that it moves them.
+
+    Args:
+        word: Its vector.
+        batch: The sentences, as `fit_universal_word` takes them.
+        pool: Where targets are taken from.
+        options: Temperature, alpha and ratio.
+    """
     with torch.no_grad():
-        tokens = tower.tokenise(inputs)
-    row = torch.arange(len(inputs), device=tokens.values.device)
-    if len(places) != len(row) or not bool(((places >= 0) & (places < tokens.mask.shape[1])).all()):
-        raise UserError(f"the places {places.tolist()} are not one a sentence, of {tokens.mask.shape[1]} tokens.")
-    if not bool(tokens.mask[row, places].all()):
-        empty = int((~tokens.mask[row, places]).nonzero()[0])
-        raise UserError(f"sentence {empty} has no word at token {int(places[empty])}; choose one of its words.")
-    keep = torch.ones_like(tokens.mask)
-
-    def encode(words: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
-        values = tokens.values.index_put((row, places), words.to(tokens.values.dtype))
-        return model.project(modality, tower.encode(tokens._replace(values=values), keep).pooled)
-
-    return GuidedBatch(encode, tokens.values[row, places], guides, owner, group)
+        still = batch.encode(batch.values) if batch.clean is None else batch.clean
+    return misalignment(batch.encode(word.expand(len(batch.values), -1)), still, batch, pool, options)
 
 
-@torch.no_grad()
-def important_places(
-    model: CrossModal, modality: str, inputs: Inputs, allowed: Bool[Tensor, "words"]
-) -> Int64[Tensor, "batch"]:
-    """The token of every sentence whose hiding changes its embedding most: argmax KL(softmax f(t) || softmax f(t, w)).
+@final
+@dataclass(frozen=True)
+class AllowedWords:
+    """The words that may be chosen.
 
-    SGA's importance; a token is hidden by the tower's own mask token in place of [UNK] [ours]. Equal ones: the first.
+    Attributes:
+        rows: Of the vocabulary.
+        vectors: Of these rows.
 
-    Args:
-        model: The model, in evaluation mode.
-        modality: A modality whose tower is a `TokenTower`.
-        inputs: The sentences, on the model's device.
-        allowed: Which words may be replaced, by token.
-
-    Raises:
-        UserError: The tower hides no tokens, or a sentence has no word that may be replaced.
+    Shape:
+        rows: [allowed].
+        vectors: [allowed, width].
     """
-    tower = _token_tower(model, modality)
-    tokens = tower.tokenise(inputs)
-    free = tokens.mask & allowed.to(tokens.mask.device)[tokens.targets]
-    lonely = ~free.any(dim=1)
-    if bool(lonely.any()):
-        raise UserError(f"sentence {int(lonely.nonzero()[0])} has no word that may be replaced; leave it out.")
-    every = torch.ones_like(tokens.mask)
-    whole = log_softmax(model.project(modality, tower.encode(tokens, every).pooled).double(), dim=1)
-    importance = whole.new_full(free.shape, -torch.inf)
-    for place in range(free.shape[1]):
-        keep = every.clone()
-        keep[:, place] = False
-        hidden = log_softmax(model.project(modality, tower.encode(tokens, keep).pooled).double(), dim=1)
-        importance[:, place] = kl_div(hidden, whole, reduction="none", log_target=True).sum(dim=1)
-    importance = importance.masked_fill(~free, -torch.inf)
-    return (importance == importance.amax(dim=1, keepdim=True)).long().argmax(dim=1)
 
+    rows: Int64[Tensor, "allowed"]
+    vectors: Float[Tensor, "allowed width"]
 
-def _token_tower(model: CrossModal, modality: str) -> TokenTower:
-    tower = model.tower(modality)
-    if not isinstance(tower, TokenTower):
-        raise UserError(f"the tower of {modality} is a {type(tower).__name__}, which takes no tokens as vectors.")
-    return tower
+    @classmethod
+    def of(cls, vocabulary: Float[Tensor, "words width"], allowed: Bool[Tensor, "marks"]) -> Self:
+        """The marked rows of a vocabulary.
+
+        Raises:
+            UserError: No word is marked, the marks are not one a word, or a vector is not finite.
+        """
+        if allowed.shape != vocabulary.shape[:1] or not bool(allowed.any()):
+            raise UserError(
+                f"{int(allowed.sum())} of {len(vocabulary)} words are allowed by {len(allowed)} marks; "
+                "mark every word, and allow one or more."
+            )
+        require_finite_values(vocabulary, "the vectors of the vocabulary")
+        return cls(allowed.nonzero()[:, 0], vocabulary.detach()[allowed])
+
+    def as_long_as_words(self, vector: Float[Tensor, "width"]) -> Float[Tensor, "width"]:
+        """The vector at the nearest length that an allowed word has or that lies between two of them."""
+        lengths = self.vectors.norm(dim=1)
+        length = vector.norm().clamp_min(torch.finfo(vector.dtype).tiny)
+        scaled: Tensor = vector * (length.clamp(lengths.min(), lengths.max()) / length)
+        return scaled
+
+    def nearest(self, vector: Float[Tensor, "width"]) -> UniversalWord:
+        """The allowed word at the least L2 distance; equals: the lowest row."""
+        return UniversalWord(int(self.rows[(self.vectors - vector).square().sum(dim=1).argmin()]), vector)

@@ -15,26 +15,32 @@ from functools import partial
 from torch import nn
 
 from crossmod.state.logit_scale import LogitScale
+from crossmod.state.named_parts import adapter_parts, match
 
 
 @dataclass(frozen=True, kw_only=True)
 class Freeze:
-    """One rule: what is frozen, and until when.
+    """One rule: what is frozen, from when, and until when.
 
     Args:
         pattern: Regular expression that the whole dotted name of a module or parameter matches, such as
-            `towers\\.volume` or `towers\\.text\\.blocks\\.[0-5]`. A module is frozen with all that it holds.
+            `towers\\.volume` or `towers\\.text\\.blocks\\.[0-5]`. A module is frozen with all that it holds, except for
+            low-rank adapters, which are left to their own schedule.
+        but: What trains all the same, as a pattern of the same kind (`.*\\.bias|.*norm.*`); empty leaves nothing open.
+        from_step: First step at which it is frozen.
         until_step: First step at which it trains again; None never.
         keep_in_evaluation: Whether a frozen module ignores `train()`: no dropout, no running statistics.
     """
 
     pattern: str
+    but: str = ""
+    from_step: int = 0
     until_step: int | None = None
     keep_in_evaluation: bool = True
 
     def holds(self, step: int) -> bool:
         """Whether the rule is in force at a step."""
-        return self.until_step is None or step < self.until_step
+        return self.from_step <= step and (self.until_step is None or step < self.until_step)
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,22 @@ class FreezePolicy:
         rules: What is frozen; a part named by several rules trains when none of them is in force.
 
     Raises:
-        ValueError: A pattern is no regular expression.
+        ValueError: A pattern is no regular expression, or a rule ends before it begins.
     """
 
     def __init__(self, rules: Sequence[Freeze]) -> None:
         self.rules = tuple(rules)
         for rule in self.rules:
-            try:
-                re.compile(rule.pattern)
-            except re.error as error:
-                raise ValueError(f"freeze pattern {rule.pattern!r} is no regular expression: {error}.") from None
+            for pattern in (rule.pattern, rule.but):
+                try:
+                    re.compile(pattern)
+                except re.error as error:
+                    raise ValueError(f"freeze pattern {pattern!r} is no regular expression: {error}.") from None
+            if rule.from_step < 0 or (rule.until_step is not None and rule.until_step <= rule.from_step):
+                raise ValueError(
+                    f"freezing {rule.pattern!r} from step {rule.from_step} until step {rule.until_step} freezes "
+                    "nothing; let it end after it begins, at step 0 or later."
+                )
         self._constant: set[nn.Parameter] = set()
         self._touched: set[nn.Parameter] = set()
 
@@ -106,14 +118,19 @@ class FreezePolicy:
 
     def changes_at(self, step: int) -> bool:
         """Whether the state of `step` differs from that of the step before."""
-        return any(rule.until_step == step for rule in self.rules)
+        return step in self.changes()
+
+    def changes(self) -> set[int]:
+        """The steps after the first at which a rule comes into force or ends."""
+        steps = {bound for rule in self.rules for bound in (rule.from_step, rule.until_step) if bound is not None}
+        return steps - {0}
 
     def ever_trainable(self, model: nn.Module) -> list[nn.Parameter]:
         """The parameters that train at some step: those that the optimiser has to know."""
         self._remember_constants(model)
         for rule in self.rules:
-            _match(model, rule)
-        never = FreezePolicy([rule for rule in self.rules if rule.until_step is None])
+            match(model, rule.pattern, rule.but)
+        never = FreezePolicy([rule for rule in self.rules if rule.until_step is None and rule.from_step == 0])
         _, frozen = never._named(model, 0)
         return [p for p in model.parameters() if p not in frozen and p not in self._constant]
 
@@ -127,31 +144,24 @@ class FreezePolicy:
     def _named(self, model: nn.Module, step: int) -> tuple[dict[nn.Module, Freeze], set[nn.Parameter]]:
         modules: dict[nn.Module, Freeze] = {}
         parameters: set[nn.Parameter] = set()
+        adapters = adapter_parts(model)
         for rule in self.rules:
-            matched, single = _match(model, rule)
+            matched = match(model, rule.pattern, rule.but)
             if not rule.holds(step):
                 continue
-            for module in matched:
-                for part in module.modules():
-                    if not (part in modules and modules[part].keep_in_evaluation):
-                        modules[part] = rule
-                parameters.update(module.parameters())
-            parameters.update(single)
+            for part in matched.modules - adapters.modules:
+                if not (part in modules and modules[part].keep_in_evaluation):
+                    modules[part] = rule
+            parameters |= (matched.parameters - adapters.parameters) | matched.named
         return modules, parameters
 
 
-def _match(model: nn.Module, rule: Freeze) -> tuple[list[nn.Module], list[nn.Parameter]]:
-    modules = [part for name, part in model.named_modules() if name and re.fullmatch(rule.pattern, name)]
-    parameters = [part for name, part in model.named_parameters() if re.fullmatch(rule.pattern, name)]
-    if not modules and not parameters:
-        names = ", ".join(sorted({".".join(name.split(".")[:2]) for name, _ in model.named_modules() if name}))
-        raise ValueError(f"freeze pattern {rule.pattern!r} matches no part of the model, which has {names}.")
-    return modules, parameters
-
-
 def _stay_in_evaluation(module: nn.Module, mode: bool = True) -> nn.Module:
-    """What `train` is on a frozen module: the class's own, always asked for evaluation."""
-    return type(module).train(module, False)
+    """What `train` is on a frozen module: the class's own, always asked for evaluation; its open parts follow."""
+    type(module).train(module, False)
+    for child in module.children() if mode else ():
+        child.train(mode)
+    return module
 
 
 def _keep_in_evaluation(module: nn.Module) -> None:

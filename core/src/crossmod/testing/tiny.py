@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crossmod.contracts.corpus import Column, Corpus, Label
+from crossmod.contracts.corpus import Attached, Column, Corpus, Label
 from crossmod.domain import Domain
 from crossmod.recipe import DataSettings, Recipe, TowerSettings, TowersSettings
 from crossmod.vectors.settings import VectorEncoder
@@ -30,12 +30,15 @@ class TinyData(DataSettings):
         points: How many points.
         sentences: Sentences a point.
         broken: So many points have no usable coordinates.
+        events: Attach to every row what objectives on events need, with a point's coordinates as its two events:
+            "reordered" texts that tell them in the wrong order, and "captions" of each coordinate.
         seed: Of the draw.
     """
 
     points: int = 240
     sentences: int = 2
     broken: int = 0
+    events: bool = False
     seed: int = 0
 
     def build(self) -> Corpus:
@@ -45,17 +48,20 @@ class TinyData(DataSettings):
         texts: list[str] = []
         item: list[int] = []
         place: list[int] = []
+        told: list[tuple[str, str, str, int]] = []
         for number, (x, y) in enumerate(points):
             for _ in range(self.sentences):
                 place.append(number)
                 item.append(len(texts))
-                words = f"{draw.choice(OPENINGS)} {ACROSS[int(4 * x)]}, {UPWARDS[int(4 * y)]}"
-                texts.append(f"{words}, number {number}")
+                opening, across, upwards = draw.choice(OPENINGS), ACROSS[int(4 * x)], UPWARDS[int(4 * y)]
+                texts.append(f"{opening} {across}, {upwards}, number {number}")
+                told.append((opening, across, upwards, number))
         for number in range(self.broken):
             points[number] = (float("nan"), 0.0)
         row = np.array(place, dtype=np.int64)
         split = np.array([{8: "validation", 9: "test"}.get(number % 10, "train") for number in place])
         upper = np.array([float(points[number][1] >= 0.5) for number in place])
+        attached = _events(told, texts) if self.events else {}
         return Corpus(
             name="tiny points",
             columns={"point": Column(points, row), "text": Column(texts, np.array(item, dtype=np.int64))},
@@ -71,7 +77,21 @@ class TinyData(DataSettings):
                     {"below": ["at the bottom", "lower half"], "above": ["at the top", "upper half"]},
                 )
             },
+            attached=attached,
         )
+
+
+def _events(told: list[tuple[str, str, str, int]], texts: list[str]) -> dict[str, Attached]:
+    """Append the wrong order and the two captions of every row to the texts, and say whose they are."""
+    row = np.arange(len(told), dtype=np.int64)
+    wrong = len(texts) + row
+    texts += [f"{opening} {upwards}, {across}, number {number}" for opening, across, upwards, number in told]
+    moment = len(texts) + np.arange(2 * len(told), dtype=np.int64)
+    texts += [words for _, across, upwards, _ in told for words in (across, upwards)]
+    return {
+        "reordered": Attached("text", row, wrong),
+        "captions": Attached("text", row.repeat(2), moment, np.tile(np.arange(2, dtype=np.int64), len(told))),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

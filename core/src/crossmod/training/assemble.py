@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from crossmod.runs.model_folder import find_model, load_weights, read_spec, read
 from crossmod.runs.processor_folder import load_processors
 from crossmod.training.order import mix_seed
 from crossmod.training.prepare import OnProgress, Prepared, prepare
+from crossmod.training.trainability import Trainability
 
 PARTS = ("towers", "heads")
 """What a model has of every modality."""
@@ -30,6 +31,7 @@ class Parts:
     prepared: Prepared
     model: CrossModal
     mixture: Mixture
+    trainability: Trainability
 
 
 def assemble(
@@ -63,11 +65,8 @@ def assemble(
         ready = fit_processors(recipe, corpus, taken)
     data = recipe.data
     prepared = prepare(corpus, ready, workers=data.workers, max_rejected=data.max_rejected, on_progress=on_progress)
-    model, mixture = initialise(recipe, ready)
-    if start is not None:
-        start.load(model)
-    freeze(model, recipe.run.freeze)
-    return Parts(prepared, model, mixture)
+    model, mixture, trainability = _initialise(recipe, ready, start)
+    return Parts(prepared, model, mixture, trainability)
 
 
 def fit_processors(
@@ -99,26 +98,24 @@ def fit_processors(
 
 def initialise(recipe: Recipe, processors: Mapping[str, Processor]) -> tuple[CrossModal, Mixture]:
     """Freshly initialised model and objectives, from the recipe's seed alone."""
+    model, mixture, _ = _initialise(recipe, processors, None)
+    return model, mixture
+
+
+def _initialise(
+    recipe: Recipe, processors: Mapping[str, Processor], start: Start | None
+) -> tuple[CrossModal, Mixture, Trainability]:
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(mix_seed(recipe.seed, 0))
         towers = recipe.towers.build(processors)
         model = CrossModal(towers, recipe.embedding)
+        if start is not None:
+            start.load(model)
+        # Before the objectives, whose slow copies of towers have to have the same parts.
+        schedule = recipe.run.adapters.build(model) if recipe.run.adapters is not None else None
         mixture = Mixture(recipe.objectives, towers)
-    return model, mixture
-
-
-def freeze(model: CrossModal, modalities: Sequence[str]) -> None:
-    """Lock towers and projections: no gradient, and evaluation mode whatever the model is set to.
-
-    Raises:
-        UserError: The model has no such modality.
-    """
-    for modality in modalities:
-        for part in (model.tower(modality), model.heads[modality]):
-            part.requires_grad_(False)
-    model.frozen = frozenset(modalities)
-    model.train()
+    return model, mixture, Trainability(model, mixture, recipe.run, schedule)
 
 
 @dataclass(frozen=True)
@@ -148,9 +145,8 @@ class Start:
         for modality in recipe.run.initialise_only:
             if modality not in own:
                 raise UserError(f"run.initialise_only names {modality!r}, but the recipe has {', '.join(own)}.")
-        if recipe.run.initialise_parts:
-            return cls(find_model(Path(recipe.run.initialise)), (), recipe.run.initialise_parts)
-        folder, wanted = find_model(Path(recipe.run.initialise)), recipe.run.initialise_only or own
+        folder, parts = find_model(Path(recipe.run.initialise)), recipe.run.initialise_parts
+        wanted = recipe.run.initialise_only or (() if parts else own)
         spec = read_spec(folder)
         for modality in wanted:
             if modality not in spec["modalities"]:
@@ -158,7 +154,7 @@ class Start:
                     f"{folder} is a model of the domain {spec['domain']} with {', '.join(spec['modalities'])} and has "
                     f"no {modality} to start from; take what it has with --run.initialise_only."
                 )
-        return cls(folder, wanted)
+        return cls(folder, wanted, parts)
 
     def processors(self, recipe: Recipe) -> dict[str, Processor]:
         """The processors of the taken modalities."""

@@ -35,7 +35,7 @@ def backward(model: CrossModal, mixture: Mixture, batch: Batch, step: int, chunk
         ValueError: The loss is not finite.
     """
     if chunk_size <= 0 or chunk_size >= len(batch):
-        outcome = mixture(BatchForwards(model, batch), batch, step)
+        outcome = mixture(BatchForwards(model, batch, mixture.hidden), batch, step)
         _require_finite(outcome.loss, step)
         outcome.loss.backward()
         return {"loss": outcome.loss.detach(), **outcome.terms}
@@ -57,7 +57,7 @@ def _chunked(model: CrossModal, mixture: Mixture, batch: Batch, step: int, size:
     offset = dict.fromkeys(leaves, 0)
     for chunk, state in zip(chunks, states, strict=True):
         state.restore()
-        forwards = BatchForwards(model, chunk)
+        forwards = BatchForwards(model, chunk, mixture.hidden)
         surrogate = _replay(forwards, chunk, leaves, offset)
         outcome = mixture(forwards, chunk, step, local)
         if outcome is not None:

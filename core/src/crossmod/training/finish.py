@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from importlib import import_module
 
 from crossmod.domain import Domain
 from crossmod.errors import UserError
@@ -14,6 +15,7 @@ from crossmod.recipe import Recipe
 from crossmod.runs.card import data_warnings, model_card
 from crossmod.runs.folder import RunFolder
 from crossmod.runs.model_folder import load_weights, save_model
+from crossmod.state.low_rank import fold_adapters
 from crossmod.training.assemble import Parts
 from crossmod.training.display import Display
 from crossmod.training.fit import Fit
@@ -70,12 +72,13 @@ def _further(domain: Domain, recipe: Recipe, parts: Parts, split: str, display: 
 
 
 def _final_weights(folder: RunFolder, fit: Fit) -> int:
-    """Put the weights that are evaluated and exported into the model; returns the step they are of."""
+    """Put the weights that are evaluated and exported into the model, adapters folded in; returns their step."""
     checkpoint = folder.best()
     if checkpoint is None:
         checkpoint = fit.checkpoint()
     weights = {**checkpoint.part("model"), **checkpoint.part("average")}
     load_weights(fit.parts.model, weights, str(folder.path))
+    fold_adapters(fit.parts.model)
     fit.parts.model.to("cpu").eval()
     return checkpoint.step
 
@@ -95,6 +98,9 @@ def _write_report(
         for direction in directions
         if (found := sheet(domain, parts.model, prepared, direction.query, direction.candidate, split=split))
     ]
+    for target in domain.sheets:
+        module, _, name = target.partition(":")
+        sheets += getattr(import_module(module), name)(EvaluationContext(parts.model, recipe, ready=prepared), split)
     environment, logged = folder.read_environment(), read_metrics(folder.metrics)
     record = RunRecord(
         name=folder.path.name,

@@ -79,7 +79,7 @@ class Fit:
         self.display, self.interrupt = display, interrupt
         self.log = MetricsLog(folder.metrics)
         self.module = TrainingModule(
-            parts.model, parts.mixture, recipe, self._loader, interrupt.listen, self._after_step
+            parts.model, parts.mixture, parts.trainability, recipe, self._loader, interrupt.listen, self._after_step
         )
         self.best: tuple[float, int] | None = None
         rows = torch.from_numpy(parts.prepared.corpus.rows("train"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from torch import Tensor
 
 from crossmod.contracts.batch import Batch
 from crossmod.contracts.tower import Features, Tower
 from crossmod.model import CrossModal
+from crossmod.training.hidden_states import features_with_states
 
 
 class BatchForwards:
@@ -17,10 +19,11 @@ class BatchForwards:
     Args:
         model: The model.
         batch: The batch, on the model's device.
+        hidden: By modality, of how many top layers the features bring the states (`Mixture.hidden`).
     """
 
-    def __init__(self, model: CrossModal, batch: Batch) -> None:
-        self._model, self._batch = model, batch
+    def __init__(self, model: CrossModal, batch: Batch, hidden: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._model, self._batch, self._hidden = model, batch, hidden
         self._features: dict[str, Features] = {}
         self._embedding: dict[str, Tensor] = {}
 
@@ -32,7 +35,8 @@ class BatchForwards:
         """The features of the rows that have the modality."""
         if modality not in self._features:
             tower = self._model.tower(modality)
-            self._features[modality] = tower(self._batch.inputs[modality])
+            inputs, states = self._batch.inputs[modality], self._hidden.get(modality, 0)
+            self._features[modality] = features_with_states(tower, inputs, states) if states else tower(inputs)
         return self._features[modality]
 
     def embedding(self, modality: str) -> Tensor:

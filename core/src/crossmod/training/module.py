@@ -20,8 +20,9 @@ from crossmod.recipe import Recipe
 from crossmod.state.weight_average import WeightAverage
 from crossmod.training.backward import backward
 from crossmod.training.clock import StepClock
-from crossmod.training.optimiser import build_optimiser
+from crossmod.training.optimiser import optimise
 from crossmod.training.order import mix_seed
+from crossmod.training.trainability import Trainability
 
 Terms = Mapping[str, Tensor]
 
@@ -32,6 +33,7 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
     Args:
         model: Towers and heads.
         mixture: The objectives.
+        trainability: Which parameters train at which step.
         recipe: Optimiser, batch and precision.
         loader: Makes the loader of the remaining steps, once all processes are up.
         on_start: Called when stepping starts.
@@ -46,6 +48,7 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         self,
         model: CrossModal,
         mixture: Mixture,
+        trainability: Trainability,
         recipe: Recipe,
         loader: Callable[[], DataLoader[Batch]],
         on_start: Callable[[], None] = lambda: None,
@@ -54,14 +57,13 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         super().__init__()
         self.automatic_optimization = False
         self.model, self.mixture = model, mixture
-        self.recipe = recipe
+        self.trainability, self.recipe = trainability, recipe
         self._loader, self._on_start, self._after_step = loader, on_start, after_step
         self.step = 0
         self.clock = StepClock()
         self.gradient_norm = torch.zeros(())
-        self.optimiser, self.schedule = build_optimiser(recipe.optimiser, (model, mixture), recipe.run.steps)
+        self.optimiser, self.schedule = optimise(recipe.optimiser, trainability.parameters, recipe.run.steps)
         self.average = WeightAverage(model, recipe.optimiser.average)
-        self._trainable = [p for p in (*model.parameters(), *mixture.parameters()) if p.requires_grad]
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Hand Lightning the optimiser that already exists."""
@@ -76,7 +78,8 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         return self._loader()
 
     def on_train_start(self) -> None:
-        """Take over the signals and start the clock."""
+        """Put the first step's state in place, take over the signals and start the clock."""
+        self.trainability.apply(self.step)
         self._on_start()
         self.clock.resume()
 
@@ -85,12 +88,15 @@ class TrainingModule(LightningModule):  # type: ignore[misc]
         self.clock.begin()
         # All randomness of a step follows from seed, step and process: an interrupted run needs no generator state.
         torch.manual_seed(mix_seed(self.recipe.seed, self.step + 1, self.global_rank))
+        if self.step in self.trainability.changes:
+            self.trainability.apply(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         with self._without_sync():
             terms = backward(self.model, self.mixture, batch, self.step, self.recipe.run.chunk_size)
-        average_gradients(self._trainable)
+        parameters = self.trainability.parameters
+        average_gradients(parameters)
         largest = self.recipe.optimiser.clip_norm or float("inf")
-        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self._trainable, largest, foreach=True)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(parameters, largest, foreach=True)
         self.schedule.apply(self.optimiser, self.step)
         self.optimiser.step()
         self.mixture.after_step()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -18,7 +18,14 @@ def build_optimiser(
 
     Fused where torch offers it: on the CPU it takes a third of the loop's time.
     """
-    parameters = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}.values()
+    trainable = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
+    return optimise(settings, tuple(trainable.values()), steps)
+
+
+def optimise(
+    settings: OptimiserSettings, parameters: Sequence[nn.Parameter], steps: int
+) -> tuple[torch.optim.AdamW, RateSchedule]:
+    """The same over given parameters, of which some may train only later."""
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},

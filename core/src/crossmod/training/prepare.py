@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from crossmod.contracts.batch import Batch, Inputs
 from crossmod.contracts.corpus import Column, Corpus, Rejected
 from crossmod.contracts.processor import Processed, Processor
 from crossmod.errors import UserError
+from crossmod.training.attach import AttachedItems, keep_attached
 from crossmod.workers import map_chunks
 
 
@@ -45,6 +46,7 @@ class Prepared:
         group: [rows] int64; see `Corpus.group`.
         rejected: Everything that was set aside, by the reader or by a processor.
         counts: What the processors counted, such as texts that were too long.
+        attached: By name, further items of the rows.
     """
 
     corpus: Corpus
@@ -53,6 +55,7 @@ class Prepared:
     group: Int64[Tensor, "rows"]
     rejected: Sequence[Rejected]
     counts: Mapping[str, int]
+    attached: Mapping[str, AttachedItems] = field(default_factory=dict)
 
     def batch(self, rows: Int64[Tensor, "batch"]) -> Batch:
         """Collate rows: one ragged gather a modality."""
@@ -61,7 +64,8 @@ class Prepared:
             chosen = item[rows]
             present[modality] = chosen >= 0
             inputs[modality] = self.inputs[modality].take(chosen[present[modality]])
-        return Batch(inputs, present, self.group[rows], rows)
+        further = {name: entry.collate(self.inputs[entry.modality], rows) for name, entry in self.attached.items()}
+        return Batch(inputs, present, self.group[rows], rows, further)
 
 
 def prepare(
@@ -108,7 +112,8 @@ def prepare(
     group = torch.from_numpy(kept.group.astype(np.int64))
     for modality in processors:
         _require_one_group(kept, modality)
-    return Prepared(kept, inputs, item, group, rejected, counts)
+    attached = {name: AttachedItems.of(entry, len(kept)) for name, entry in kept.attached.items()}
+    return Prepared(kept, inputs, item, group, rejected, counts, attached)
 
 
 def _require_one_group(corpus: Corpus, modality: str) -> None:
@@ -204,5 +209,7 @@ def _drop_rows(corpus: Corpus, keep: Mapping[str, Any]) -> tuple[Corpus, dict[st
         weight=None if corpus.weight is None else corpus.weight[rows],
         subject=None if corpus.subject is None else corpus.subject[rows],
         labels={name: replace(label, values=label.values[rows]) for name, label in corpus.labels.items()},
+        attributes={name: values[rows] for name, values in corpus.attributes.items()},
+        attached=keep_attached(corpus, rows, keep),
     )
     return kept, item

@@ -52,6 +52,9 @@ def train(domain: Domain, recipe: Recipe, *, resume: Path | None = None, command
         fit = _get_ready(domain, recipe, folder, resume, display, interrupt)
         if is_main() and resume is None:
             _record(domain, recipe, folder, fit, command)
+        if is_main() and (recipe.run.freeze or recipe.run.adapters is not None):
+            trains, every = fit.parts.trainability.counts()
+            display.say(f"{trains:,} of {every:,} numbers train at the start")
         fit.run()
         if interrupt.requested is not None:
             display.say(
@@ -114,11 +117,11 @@ def _require_same_recipe(domain: Domain, recipe: Recipe, folder: RunFolder) -> N
                 f"a resumed run keeps its recipe, but `{part}` differs from {folder.recipe}; "
                 f"start a new run, or one from its weights with --run.initialise {folder.path}."
             )
-    for part in ("batch_size", "draw", "chunk_size", "steps"):
+    for part in ("batch_size", "draw", "chunk_size", "steps", "freeze", "adapters"):
         if getattr(kept.run, part) != getattr(recipe.run, part):
             raise UserError(
-                f"run.{part} of a resumed run stays {getattr(kept.run, part)} (it decides order and schedule); "
-                f"start a new run, or one from its weights with --run.initialise {folder.path}."
+                f"run.{part} of a resumed run stays {getattr(kept.run, part)} (it decides order, schedule or what "
+                f"trains); start a new run, or one from its weights with --run.initialise {folder.path}."
             )
 
 

@@ -1,7 +1,7 @@
 """Contrastive losses without a B x B matrix in memory, with one plain reference each."""
 
 from crossmod_kernels.cwcl import cwcl
-from crossmod_kernels.distilled import distilled_infonce
+from crossmod_kernels.distilled import distilled_infonce, distilled_rows
 from crossmod_kernels.distributed import infonce_distributed, sigmoid_pairs_distributed
 from crossmod_kernels.infonce import Directions, infonce, infonce_directions
 from crossmod_kernels.late_interaction import LateInteraction, late_interaction
@@ -23,6 +23,7 @@ __all__ = [
     "cwcl_reference",
     "distilled_infonce",
     "distilled_infonce_reference",
+    "distilled_rows",
     "infonce",
     "infonce_directions",
     "infonce_distributed",

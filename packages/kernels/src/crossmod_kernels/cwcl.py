@@ -53,10 +53,12 @@ def cwcl(
     _check_weighting(b, source_ab, source_ba, power, threshold, reduction)
     like = a.new_empty(0, dtype=compute_dtype(a, b))
     targets = [_plain(a, b, like, rows=source_ab is None, columns=source_ba is None)]
-    if source_ab is not None:
-        targets.append(_weighted(source_ab, len(a), like, "rows", power, threshold))
-    if source_ba is not None:
-        targets.append(_weighted(source_ba, len(a), like, "columns", power, threshold))
+    # Weights are summed as exactly as logits are: autocast may reach neither.
+    with torch.autocast(a.device.type, enabled=False):
+        if source_ab is not None:
+            targets.append(_weighted(source_ab, len(a), like, "rows", power, threshold))
+        if source_ba is not None:
+            targets.append(_weighted(source_ba, len(a), like, "columns", power, threshold))
     options = ContrastOptions(normalise=normalise, memory=memory, tile=tile, backend=backend)
     loss_a, loss_b = contrast(a, b, scale, tuple(targets), options)
     total = loss_a.mean() + loss_b[: len(a)].mean()

@@ -7,6 +7,7 @@ that a random order of the ties puts it there, so constant scores are worth k / 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64, Shaped
@@ -83,6 +84,36 @@ def zero_shot_scores(
         require_finite(name, side)
     require_same_width("query", query, "classes", classes)
     return normalize(_wide(query), dim=1) @ normalize(_wide(classes), dim=1).T
+
+
+def ensemble_scores(
+    scores: Float[Tensor, "templates queries classes"],
+    *,
+    average: Literal["scores", "probabilities"] = "scores",
+    scale: float = 1.0,
+) -> Float[Tensor, "queries classes"]:
+    """Average what every template says of the classes, where no class embedding can be averaged.
+
+    Token-wise models (FILIP, arXiv:2111.07783) have a set of tokens a prompt, whose scores are averaged and
+    never its embeddings. "probabilities" averages softmax_c(scale * scores) of each template instead, as
+    Wukong's release (arXiv:2202.06767) does with scale 1. Pooled models take `class_embeddings`.
+
+    Shape: scores (templates, queries, classes), one prompt a class and template; result (queries, classes).
+
+    Raises: ValueError for no or non-finite scores, a scale that is not above 0, or another name of the
+    average.
+
+    >>> ensemble_scores(torch.tensor([[[0.9, 0.1]], [[0.2, 0.4]]])).tolist()
+    [[0.550000011920929, 0.25]]
+    """
+    require_rows("scores", scores, 3)
+    require_finite("scores", scores)
+    if average not in ("scores", "probabilities"):
+        raise ValueError(f"average is {average!r}; choose scores or probabilities.")
+    if not 0 < scale < float("inf"):
+        raise ValueError(f"scale is {scale}; pass the model's logit scale, a finite number above 0.")
+    wide = _wide(scores)
+    return (wide if average == "scores" else (scale * wide).softmax(dim=2)).mean(dim=0)
 
 
 def multi_label_scores(

@@ -6,24 +6,29 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from crossmod.objectives.local import (
+    AttributePrediction,
     ClusterPrediction,
+    GumbelQuantiser,
     UncertaintyWeights,
     VectorQuantiser,
     absolute_error,
+    chamfer_error,
     code_diversity_loss,
     code_error,
     colourisation_loss,
     masked_reconstruction_loss,
+    mix_patches,
     mixture_segmentation_loss,
     next_token_loss,
     patch_sources,
     prompted_label_loss,
     quantile_error,
+    replace_by_codes,
     score_tokens,
     self_distillation_loss,
     standardise_patches,
@@ -100,6 +105,9 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     kept=st.sampled_from(["all", "none", "some"]),
     seed=st.integers(0, 50),
 )
+@example(rows=0, scale=1.0, layout="dense", dtype=torch.float32, kept="all", seed=0)
+@example(rows=1, scale=100.0, layout="strided", dtype=torch.float16, kept="all", seed=1)
+@example(rows=4, scale=1.0, layout="expanded", dtype=torch.bfloat16, kept="none", seed=2)
 @pytest.mark.parametrize("name", LOSSES)
 def test_any_finite_input_gives_a_finite_loss_and_gradient(
     name: str, rows: int, scale: float, layout: str, dtype: torch.dtype, kept: str, seed: int
@@ -142,6 +150,21 @@ def test_broken_numbers_show_in_the_loss_where_they_count_and_nowhere_else(name:
         lambda x, mask: self_distillation_loss(x, x[:, :1], torch.zeros(WIDTH)),
         lambda x, mask: UncertaintyWeights("a")({"b": x.sum()}),
         lambda x, mask: quantile_error([]),
+        # Sizes of one are broadcast in silence where nothing looks at them.
+        lambda x, mask: masked_reconstruction_loss(x, x[..., :1], mask),
+        lambda x, mask: masked_reconstruction_loss(x[..., :1], x, mask, absolute_error),
+        lambda x, mask: masked_reconstruction_loss(x[..., None], x, mask, quantile_error([0.2, 0.8])),
+        lambda x, mask: masked_reconstruction_loss(x[..., None], x[..., None, None], mask, quantile_error([0.5])),
+        lambda x, mask: chamfer_error(x, x[..., :1]),
+        lambda x, mask: ClusterPrediction(WIDTH, 5)(x, _codes(x)[:1], mask),
+        lambda x, mask: ClusterPrediction(WIDTH, 5)(x, _codes(x), mask[:, :1]),
+        lambda x, mask: VectorQuantiser(WIDTH, 5)(x, mask[:, :2]),
+        lambda x, mask: GumbelQuantiser(WIDTH, 5)(x, mask[:1]),
+        lambda x, mask: AttributePrediction(WIDTH, WIDTH, 5, heads=2)(x, x[:1, 0], mask),
+        lambda x, mask: AttributePrediction(WIDTH, WIDTH, 5, heads=2)(x, x[:, 0], mask[:, :2]),
+        lambda x, mask: mix_patches(x[None], patch_sources(1, 2, 2)),
+        lambda x, mask: replace_by_codes(x, x[:, :1], mask),
+        lambda x, mask: self_distillation_loss(x, x, torch.zeros(1)),
     ],
 )
 def test_sizes_that_do_not_fit_are_a_sentence(call: Callable[[Tensor, Tensor], object]) -> None:

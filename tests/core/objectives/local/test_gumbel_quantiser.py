@@ -65,6 +65,19 @@ def test_both_modalities_move_encoder_and_codebook() -> None:
         assert features.grad.any() and quantiser.codebook.grad.any() and quantiser.score.weight.grad.any()
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_no_code_leaves_the_encoder_and_all_codes_still_teach_it(share: float) -> None:
+    quantiser = GumbelQuantiser(8, codes=5, groups=2)
+    features = torch.randn(2, 6, 8, requires_grad=True)
+    values = quantiser(features, temperature=2.0).values
+    mixed = replace_by_codes(features, values, torch.ones(2, 6, dtype=torch.bool), share)
+    assert torch.equal(mixed, values if share else features)
+    (mixed * torch.randn(8)).sum().backward()
+    assert features.grad.any() and (quantiser.codebook.grad is not None and quantiser.codebook.grad.any()) == bool(
+        share
+    )
+
+
 @given(lengths=st.lists(st.integers(0, 20), max_size=4), share=st.floats(0, 1), seed=st.integers(0, 99))
 def test_the_stated_share_of_real_tokens_is_replaced(lengths: list[int], share: float, seed: int) -> None:
     mask = torch.arange(20) < torch.tensor(lengths, dtype=torch.int64)[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import runpy
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,13 @@ from torch import Tensor
 from crossmod.contracts.batch import Batch
 from crossmod.errors import UserError
 from crossmod.model import CrossModal
-from crossmod.objectives.local import colourisation_loss
+from crossmod.objectives.local import (
+    VisibleTokens,
+    absolute_error,
+    colourisation_loss,
+    masked_modalities,
+    squared_error,
+)
 from crossmod.objectives.local.mixed_settings import MaskedModalities, MixedPatches, TextGuidedColourisation
 from crossmod.recipe import EmbeddingSettings
 from crossmod.training.forwards import BatchForwards
@@ -96,6 +103,72 @@ def test_the_joint_encoder_takes_any_subset_in_any_order() -> None:
     assert torch.allclose(objective.joint(states[:, order], mask), objective.joint(states, mask)[:, order], atol=1e-6)
 
 
+def _by_place(seen: VisibleTokens, place: Tensor) -> Tensor:
+    """The joint states at their places in "a" and "b" end to end, zero where nothing is visible."""
+    index = place[..., None].expand(-1, -1, 16)
+    return torch.zeros(len(place), 24, 16).scatter(1, index, seen.values.detach() * seen.mask[..., None])
+
+
+def test_the_order_of_modalities_changes_no_state_and_any_subset_of_them_is_encoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, batch = _parts()
+    both, turned, alone = (
+        MaskedModalities(modalities=names, visible=6, **SMALL).build(dict(model.towers))
+        for names in (("a", "b"), ("b", "a"), ("a",))
+    )
+    turned.load_state_dict(both.state_dict())
+    for part in ("joint", "sides.a.enter"):
+        alone.get_submodule(part).load_state_dict(both.get_submodule(part).state_dict())
+    alone.shared.data.copy_(both.shared)
+    keep = {"a": torch.arange(16).expand(8, -1) % 4 == 0, "b": torch.arange(8).expand(8, -1) % 4 == 1}
+    monkeypatch.setattr(
+        masked_modalities,
+        "dirichlet_masking",
+        lambda masks, *_, **__: {name: keep[name] | ~real for name, real in masks.items()},
+    )
+    seen, other = (_predictions(each, model, batch)[2] for each in (both, turned))
+    assert (seen.mask.sum(1) == 6).all() and not torch.equal(seen.place, other.place)
+    places = torch.where(other.place < 8, other.place + 16, other.place - 8)
+    assert torch.allclose(_by_place(seen, seen.place), _by_place(other, places), atol=1e-5)
+    lacking = _parts(b=range(8))[1]
+    _, outcome, without = _predictions(both, model, lacking)
+    single = _predictions(alone, model, lacking)[2]
+    assert (without.mask.sum(1) == 4).all() and torch.isfinite(outcome.loss)
+    assert torch.allclose(_by_place(without, without.place), _by_place(single, single.place), atol=1e-5)
+
+
+def test_the_global_token_is_read_by_all_and_may_be_left_out() -> None:
+    model, batch = _parts()
+    with_it, without = (
+        MaskedModalities(modalities=("a", "b"), visible=6, global_tokens=count, **SMALL).build(dict(model.towers))
+        for count in (1, 0)
+    )
+    assert len(without.shared) == 0
+    without.load_state_dict({**with_it.state_dict(), "shared": without.shared})
+    before, _, _ = _predictions(without, model, batch)
+    predicted, outcome, seen = _predictions(with_it, model, batch)
+    assert (seen.mask.sum(1) == 6).all(), "it does not count as one of the visible tokens"
+    assert all(not torch.allclose(a, b) for a, b in zip(before, predicted, strict=True))
+    outcome.loss.backward()
+    assert with_it.shared.grad.any()
+
+
+def test_depth_is_scored_by_its_absolute_error_and_uncertainties_weigh() -> None:
+    model, batch = _parts()
+    settings = MaskedModalities(modalities=("a", "b"), visible=6, absolute=("b",), uncertain=True, **SMALL)
+    objective = settings.build(dict(model.towers))
+    errors = {name: side.target.error for name, side in objective.sides.items()}
+    assert errors == {"a": squared_error, "b": absolute_error}
+    with torch.no_grad():
+        objective.weights.log_variances["a"].fill_(0.5)
+    outcome = objective(BatchForwards(model, batch), batch)
+    a, b = (float(outcome.terms[name]) for name in "ab")
+    assert float(outcome.loss.detach()) == pytest.approx(math.exp(-0.5) * a + 0.5 + b, rel=1e-5)
+    outcome.loss.backward()
+    assert float(objective.weights.log_variances["b"].grad) == pytest.approx(1 - b, rel=1e-5)
+
+
 def test_mixed_patches_are_told_apart_by_their_texts() -> None:
     model, batch = _parts(9, b=[2])
     objective = MixedPatches(modality="a", text="b", members=2, width=8).build(dict(model.towers))
@@ -147,6 +220,8 @@ def test_colours_are_read_from_the_text_and_move_both_towers() -> None:
     [
         (lambda towers: MaskedModalities(modalities=()), "at least one"),
         (lambda towers: MaskedModalities(modalities=("a",), codes=("b",)), "not all among"),
+        (lambda towers: MaskedModalities(modalities=("a",), absolute=("b",)), "absolute values of"),
+        (lambda towers: MaskedModalities(modalities=("a",), codes=("a",), absolute=("a",)), "name it once"),
         (lambda towers: MaskedModalities(modalities=("a",), concentration=0.0), "positive"),
         (lambda towers: MaskedModalities(modalities=("picture",)).build(towers), "cannot"),
         (lambda towers: MixedPatches(modality="a", text="b", scale=0.0), "positive"),

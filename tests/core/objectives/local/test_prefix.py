@@ -40,6 +40,17 @@ def test_the_loss_scores_each_token_by_the_logits_before_it() -> None:
     assert float(next_token_loss(logits, ids, predicted)) == pytest.approx(float(sum(expected)) / 4, rel=1e-5)
 
 
+def test_concepts_before_a_caption_are_a_prompt_that_no_loss_is_taken_of() -> None:
+    """NEVLP puts detected names before a caption: labels of -100 there, and the caption is scored as if alone."""
+    labels = torch.tensor([[-100, -100, -100, 3, 1], [-100, 2, 0, 3, -100]])
+    ids, logits = labels.clamp(min=0), torch.randn(2, 5, 4, requires_grad=True)
+    loss = next_token_loss(logits, ids, labels != -100)
+    assert torch.equal(loss, next_token_loss(logits, torch.where(labels < 0, 2, ids), labels != -100))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    scored = gradient.any(2)
+    assert scored.tolist() == [[False, False, True, True, False], [True, True, True, False, False]]
+
+
 def test_nothing_predicted_and_bad_shapes() -> None:
     logits = torch.randn(2, 3, 4, requires_grad=True)
     ids = torch.zeros(2, 3, dtype=torch.int64)

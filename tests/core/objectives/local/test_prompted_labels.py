@@ -82,6 +82,19 @@ def test_crops_are_boxes_of_the_stated_area(counts: tuple[int, ...]) -> None:
         draw_crop(counts, 0.0)
 
 
+def test_areas_lie_in_the_stated_range_up_to_one_patch_a_side_and_fill_it() -> None:
+    """ALPRO's pictures: 14 x 14 patches, 30 to 50 % of the area, 10,000 draws."""
+    generator, areas = torch.Generator().manual_seed(0), []
+    for _ in range(10_000):
+        inside = draw_crop((14, 14), generator=generator).view(14, 14)
+        rows, columns = int(inside.any(1).sum()), int(inside.any(0).sum())
+        assert int(inside.sum()) == rows * columns
+        assert (rows - 1) * (columns - 1) <= 0.5 * 196 and (rows + 1) * (columns + 1) >= 0.3 * 196
+        assert 0.3 * (rows - 1) <= columns + 1 and 0.3 * (columns - 1) <= rows + 1
+        areas.append(rows * columns / 196)
+    assert abs(sum(areas) / len(areas) - 0.4) < 0.01 and min(areas) < 0.31 and max(areas) > 0.49
+
+
 def test_pooling_reads_the_crop_only() -> None:
     tokens = torch.randn(2, 9, 4)
     inside = torch.stack([draw_crop((3, 3)), torch.zeros(9, dtype=torch.bool)])

@@ -24,6 +24,7 @@ def test_the_loss_is_that_of_a_loop_over_pairs(views: int, many: int, batch: int
     for g in range(many):
         target = ((teacher[g] - centre) / 0.04).softmax(1)
         terms += [-(target * (student[v] / 0.1).log_softmax(1)).sum(1).mean() for v in range(views) if v != g]
+    assert len(terms) == many * views - many, "of two global and n local views 2 (n + 2) - 2"
     loss = self_distillation_loss(student, teacher, centre)
     assert float(loss) == pytest.approx(float(sum(terms)) / len(terms), rel=1e-9)
 

@@ -70,3 +70,6 @@ def test_refuses_cycles_that_cannot_be_meant() -> None:
             Alternating(objectives=entries, cycle=names)
     with pytest.raises(ValueError, match="name each of them"):
         AlternatingObjective(entries, [["pairs"]], dict(_parts().model.towers))  # type: ignore[arg-type]
+    entries["hidden"] = MaskedTokens(modality="text", weight=0.0)
+    with pytest.raises(ValueError, match=r"a turn of the cycle, \['hidden'\], has objectives of weight 0 alone"):
+        AlternatingObjective(entries, [["pairs"], ["hidden"]], dict(_parts().model.towers))  # type: ignore[arg-type]

@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from crossmod.contracts.tower import Features
 from crossmod.objectives.matching.answers import answer_cross_entropy
 from crossmod.objectives.matching.boxes import box_loss
+from crossmod.objectives.matching.contrast_rows import row_contrast
 from crossmod.objectives.matching.cross_resolution import resolution_contrast, resolution_prediction
 from crossmod.objectives.matching.event_contrast import LocalTextContrast, OrderContrast
 from crossmod.objectives.matching.focal import dice_loss, quality_focal_loss, sigmoid_focal_loss
@@ -82,6 +83,9 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     size=st.sampled_from([1.0, 0.0, 1e3]),
     seed=st.integers(0, 10**6),
 )
+@example(batch=0, groups=1, dtype=torch.float32, layout="dense", scale=2.0, size=1.0, seed=0)
+@example(batch=1, groups=1, dtype=torch.float16, layout="strided", scale=100.0, size=1.0, seed=1)
+@example(batch=4, groups=1, dtype=torch.bfloat16, layout="expanded", scale=100.0, size=1e3, seed=2)
 def test_finite_input_of_any_size_type_and_layout_gives_a_finite_loss_and_finite_gradients(
     name: str, batch: int, groups: int, dtype: torch.dtype, layout: str, scale: float, size: float, seed: int
 ) -> None:
@@ -105,16 +109,44 @@ def test_finite_input_of_any_size_type_and_layout_gives_a_finite_loss_and_finite
 
 @pytest.mark.parametrize("name", LOSSES)
 @settings(max_examples=15, deadline=None)
-@given(broken=st.sampled_from([math.nan, math.inf, -math.inf]), batch=st.integers(2, 4), place=st.integers(0, 1))
+@given(broken=st.sampled_from([math.nan, math.inf, -math.inf]), batch=st.integers(1, 4), place=st.integers(0, 1))
 def test_broken_input_is_never_mistaken_for_a_loss(name: str, broken: float, batch: int, place: int) -> None:
-    a, b = torch.randn(2, batch, 4)
+    # A pair alone has no negative, so that matching scores nothing of it.
+    a, b = torch.randn(2, max(batch, 2) if name == "matching" else batch, 4)
     a[0, place] = math.nan if name in SCORED else broken
     try:
-        loss = LOSSES[name](a, b, torch.arange(batch), 10.0)
+        loss = LOSSES[name](a, b, torch.arange(len(a)), 10.0)
     except ValueError as refusal:
         assert "NaN" in str(refusal) or "finite" in str(refusal)
         return
     assert not bool(torch.isfinite(loss))
+
+
+GROUPED = ("resolution contrast", "local text", "order", "moment words", "matching")
+
+
+@pytest.mark.parametrize("name", GROUPED)
+@pytest.mark.parametrize("ids", [1, 4])
+def test_groups_of_other_rows_are_refused_in_a_sentence(name: str, ids: int) -> None:
+    with pytest.raises(ValueError, match=r"\w+ .*\w+"):
+        LOSSES[name](torch.randn(3, 4), torch.randn(3, 4), torch.zeros(ids, dtype=torch.int64), 10.0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"keys": torch.ones(2, 3)},
+        {"forbidden": torch.zeros(2, 1, dtype=torch.bool)},
+        {"own_negatives": torch.ones(1, 3, 4)},
+        {"own_negatives": torch.ones(2, 3, 1)},
+        {"own_negatives": torch.ones(2, 3, 4), "own_mask": torch.ones(2, 1, dtype=torch.bool)},
+    ],
+)
+def test_exceptions_of_other_rows_are_refused_and_not_broadcast(given: dict[str, Tensor]) -> None:
+    rows = torch.randn(2, 4)
+    arguments = {"query": rows, "keys": rows, "scale": torch.tensor(5.0), "positive": torch.eye(2, dtype=torch.bool)}
+    with pytest.raises(ValueError, match="do not fit|of their own"):
+        row_contrast(**(arguments | given))
 
 
 @pytest.mark.parametrize("name", PAIRED)

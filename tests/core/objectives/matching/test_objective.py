@@ -17,6 +17,7 @@ from crossmod.objectives.matching.settings import PairMatching, TokenConcatenati
 from crossmod.testing.tiny import domain
 from crossmod.training.assemble import Parts, assemble
 from crossmod.training.backward import backward
+from crossmod.training.forwards import BatchForwards
 
 SETTINGS = "crossmod.objectives.matching.settings"
 
@@ -54,6 +55,21 @@ def test_one_seed_gives_one_loss() -> None:
         torch.manual_seed(5)
         losses.append(float(backward(parts.model, parts.mixture, batch, 0)["match/loss"]))
     assert losses[0] == losses[1]
+
+
+def test_autocast_does_not_round_the_similarities_that_negatives_are_drawn_by() -> None:
+    parts = _parts()
+    batch = parts.prepared.batch(torch.arange(16))
+    seen: list[torch.Tensor] = []
+    objective = parts.mixture.objectives["match"]
+    assert isinstance(objective, MatchingObjective)
+    objective.loss.register_forward_pre_hook(lambda _, args: seen.append(args[3]))
+    with torch.autocast("cpu", torch.bfloat16):
+        forwards = BatchForwards(parts.model, batch)
+        objective(forwards, batch)
+        points, texts = (forwards.embedding(name).detach().float() for name in ("point", "text"))
+    assert seen[0].dtype == torch.float32
+    assert torch.allclose(seen[0], objective.scale * points @ texts.T, rtol=1e-5, atol=1e-4)
 
 
 def test_rows_of_one_group_are_negatives_only_when_the_recipe_says_so() -> None:

@@ -109,6 +109,36 @@ def test_ranks_the_words_of_a_moment_after_training_and_not_before() -> None:
     assert before < 0.75 and accuracy() > 0.9
 
 
+def test_events_that_always_come_together_are_told_apart_and_not_by_the_whole_caption() -> None:
+    """Captions "A then B" over fixed pairs of events, from weakly aligned encoders: how far A's word leads B's."""
+    events, width = 32, 24
+
+    def lead(selecting: bool, steps: int) -> tuple[float, float]:
+        torch.manual_seed(0)
+        sights, embedding = torch.randn(events, width), torch.nn.Embedding(events, width)
+        encode = torch.nn.Linear(width, width, bias=False)
+        with torch.no_grad():
+            embedding.weight.copy_(0.6 * sights + torch.randn(events, width))
+            encode.weight.copy_(torch.eye(width))
+        loss = MomentWordContrast(share=0.4)
+        optimiser = torch.optim.Adam([*embedding.parameters(), *encode.parameters()], lr=0.05)
+        for _ in range(steps):
+            event = torch.randperm(events)
+            words = embedding(torch.stack([event - event % 2, event - event % 2 + 1], 1))
+            # Without the selection, the moment meets the caption as a whole.
+            words = words if selecting else words.mean(1, keepdim=True)
+            optimiser.zero_grad()
+            loss(encode(sights[event]), words, torch.ones(words.shape[:2], dtype=torch.bool)).loss.backward()
+            optimiser.step()
+        with torch.no_grad():
+            cosine = normalize(encode(sights), dim=-1) @ normalize(embedding.weight, dim=-1).T
+            ahead = cosine.diagonal() - cosine[torch.arange(events), torch.arange(events) ^ 1]
+        return float((ahead > 0).double().mean()), float(ahead.mean())
+
+    (_, start), (accuracy, selected), (_, whole) = lead(True, 0), lead(True, 150), lead(False, 150)
+    assert accuracy > 0.9 and selected > 1.3 * start and whole < 0.7 * start
+
+
 def test_half_precision_is_scored_in_single_and_poison_is_refused() -> None:
     words, moment = torch.randn(2, 3, 4).half(), torch.randn(2, 4).half()
     eligible = torch.ones(2, 3, dtype=torch.bool)

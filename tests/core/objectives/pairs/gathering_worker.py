@@ -11,13 +11,16 @@ from torch import nn
 
 from crossmod.contracts.batch import Batch
 from crossmod.objectives import (
+    AttentionRead,
     ContinuousContrastLoss,
     HardestNegativeHinge,
     IdentityContrastLoss,
     InfoNCELoss,
     LateInteractionLoss,
+    LocalAlignmentLoss,
     ModalityGapPenalty,
     NoiseAdaptiveObjective,
+    Phrases,
     SigmoidPairLoss,
     SmoothedInfoNCELoss,
     TokenSet,
@@ -93,6 +96,26 @@ class Tokens(nn.Module):
         return value
 
 
+class Aligned(nn.Module):
+    """A linear map of phrases a side; processes hold different numbers of phrases, and one phrase is everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 4).double(), nn.Linear(5, 4).double()
+        self.loss = LocalAlignmentLoss(LogitScale(5.0)).double()
+        self.read = AttentionRead(4, 4, 4).double()
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+        length = (x[:, 0].abs() * 2).long() % 3 + 1
+        mask = torch.arange(int(length.max())) < length[:, None]
+        values, reads = (torch.stack([rows.roll(n, 1) for n in range(mask.shape[1])], 1) for rows in (x, y))
+        identity = (x[:, :1] * 1e6).long() + torch.arange(mask.shape[1])
+        identity[:, 0] = 7
+        phrases, tokens = Phrases(self.a(values), mask, identity), TokenSet(self.b(reads), mask)
+        value: torch.Tensor = self.loss(phrases, tokens, self.read, group).loss
+        return value
+
+
 def cases() -> dict[str, nn.Module]:
     """The losses, freshly made."""
     return {
@@ -105,6 +128,7 @@ def cases() -> dict[str, nn.Module]:
         "identities": Pooled(IdentityContrastLoss(LogitScale(5.0))),
         "smoothed": Pooled(SmoothedInfoNCELoss(LogitScale(5.0))),
         "gap": Pooled(ModalityGapPenalty()),
+        "phrases": Aligned(),
         "filip": Tokens(),
         "filip selected": Tokens(kept_share=0.5),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crossmod.objectives import (
@@ -138,6 +138,9 @@ LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     place=st.sampled_from([None, 0.0, 1e4, 1e-6]),
     seed=st.integers(0, 10**6),
 )
+@example(batch=1, groups=1, dtype=torch.float16, layout="dense", scale=100.0, place=None, seed=0)
+@example(batch=4, groups=1, dtype=torch.bfloat16, layout="expanded", scale=100.0, place=None, seed=1)
+@example(batch=4, groups=4, dtype=torch.float16, layout="transposed", scale=1.0, place=1e4, seed=2)
 def test_finite_input_gives_a_finite_loss_and_finite_gradients(
     name: str,
     batch: int,
@@ -187,6 +190,16 @@ def test_an_empty_batch_is_refused_in_a_sentence(name: str) -> None:
 def test_sides_of_different_sizes_are_refused_in_a_sentence(name: str) -> None:
     with pytest.raises(ValueError, match=r"\w+ .*\w+"):
         LOSSES[name](torch.randn(3, 4), torch.randn(2, 4), torch.arange(3), torch.tensor(10.0))
+
+
+UNGROUPED = ("cwcl", "cwcl sharpened", "gap")
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in UNGROUPED])
+@pytest.mark.parametrize("ids", [1, 4])
+def test_groups_of_other_rows_are_refused_in_a_sentence(name: str, ids: int) -> None:
+    with pytest.raises(ValueError, match=r"\w+ .*\w+"):
+        LOSSES[name](torch.randn(3, 4), torch.randn(3, 4), torch.zeros(ids, dtype=torch.int64), torch.tensor(10.0))
 
 
 def _ground(tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -34,6 +34,10 @@ def test_weights_are_distributions_that_ignore_padding_and_order(pooling: str, n
     padded = torch.cat([tokens[:, torch.randperm(4)], torch.full((2, 3, 5), math.nan, dtype=torch.float64)], 1)
     other = grounding("a", padded, torch.arange(7).expand(2, 7) < 4)
     assert torch.allclose(other.weights, found.weights, atol=1e-12)
+    again = grounding(
+        "a", torch.cat([padded[:, :4], torch.randn(2, 3, 5).double()], 1), torch.arange(7).expand(2, 7) < 4
+    )
+    assert torch.equal(again.weights, other.weights), "what stands in the padding has no part, to the bit"
 
 
 def test_equal_scores_ground_equally() -> None:
@@ -84,9 +88,10 @@ def test_gradients_match_finite_differences() -> None:
     assert gradcheck(lambda x, c: ground(pooled_scores(x @ c.t()), c).embedding, (tokens, grounding.codebook))
 
 
+@pytest.mark.parametrize("pooling", ["max", "mean", "sum"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_autocast_does_not_round_the_scores_that_sparsemax_sorts(dtype: torch.dtype) -> None:
-    grounding, tokens = _grounding(codes=50, temperature=1000.0), torch.randn(2, 3, 5)
+def test_autocast_does_not_round_the_scores_that_sparsemax_sorts(dtype: torch.dtype, pooling: str) -> None:
+    grounding, tokens = _grounding(codes=50, temperature=1000.0, pooling=pooling), torch.randn(2, 3, 5)
     exact = grounding("a", tokens).weights
     with torch.autocast("cpu", dtype=dtype):
         weights = grounding("a", tokens).weights

@@ -17,9 +17,10 @@ def test_weights_are_the_papers() -> None:
     weights = 0.5 + 0.5 * cosine_logits(source, source)
     found = continuous_targets(source)
     assert torch.allclose(found, weights / weights.sum(1, keepdim=True))
-    assert torch.allclose(weights.diagonal(), torch.ones(5, dtype=torch.float64)) and torch.allclose(
-        weights, weights.t()
-    )
+    assert torch.allclose(weights.diagonal(), torch.ones(5, dtype=torch.float64))
+    assert torch.allclose(weights, weights.t()) and float(weights.min()) >= 0 and float(weights.max()) <= 1 + 1e-12
+    symmetric = found * weights.sum(1, keepdim=True)
+    assert torch.allclose(symmetric, symmetric.t()) and float(found.min()) >= 0
     assert torch.allclose(continuous_targets(7 * source), found)
 
 

@@ -9,7 +9,6 @@ import torch
 from torch.autograd import gradcheck
 
 from crossmod.objectives.pairs import intra_modal_contrast, nt_xent
-from crossmod_kernels import infonce_directions
 
 
 def _rows(count: int, seed: int = 0) -> torch.Tensor:
@@ -55,7 +54,13 @@ def test_gradients_match_finite_differences() -> None:
 def test_momentum_keys_make_it_one_direction_of_infonce() -> None:
     online, keys = _rows(4), _rows(9, 1)
     found = intra_modal_contrast(online, keys[:4], SCALE, queue=keys[4:])
-    assert torch.allclose(found, infonce_directions(online, keys, SCALE).loss_a.mean(), atol=1e-12)
+    unit = torch.nn.functional.normalize
+    log = (SCALE * unit(online) @ unit(keys).t()).log_softmax(1)
+    assert torch.allclose(found, -log.diagonal().mean(), atol=1e-12)
+    group, queued = torch.tensor([0, 1, 0, 2]), torch.tensor([2, 7, 0, 0, 9])
+    found = intra_modal_contrast(online, keys[:4], SCALE, queue=keys[4:], group=group, queue_group=queued)
+    same = (group[:, None] == torch.cat([group, queued])).double()
+    assert torch.allclose(found, -(same / same.sum(1, keepdim=True) * log).sum(1).mean(), atol=1e-12)
 
 
 def test_an_unchanged_view_costs_nothing_as_the_temperature_falls() -> None:

@@ -85,6 +85,16 @@ def test_a_group_is_no_negative_of_itself() -> None:
     assert float(found.detach()) == pytest.approx(expected)
 
 
+def test_samples_beyond_the_batch_are_negatives_alone() -> None:
+    pooled, local = _parts()
+    mask = torch.tensor([[True, True, False, False], [True] * 4, [True, False, True, False]])
+    group = torch.tensor([4, 5, 4])
+    rows = [global_local_contrast(pooled.roll(-r, 0)[:1], local.roll(-r, 0), SCALE, mask.roll(-r, 0)) for r in range(3)]
+    assert torch.allclose(torch.stack(rows).mean(), global_local_contrast(pooled, local, SCALE, mask))
+    part = global_local_contrast(pooled[:1], local, SCALE, mask, group=group)
+    assert torch.allclose(part, global_local_contrast(pooled[:1], local[:2], SCALE, mask[:2], group=group[:2]))
+
+
 def test_regions_are_means_of_the_grid() -> None:
     grid = torch.arange(16.0).view(1, 16, 1)
     assert pooled_regions(grid, (4, 4), (2, 2)).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
@@ -99,6 +109,6 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="has no real token"):
         global_local_contrast(pooled, local, SCALE, torch.zeros(3, 4, dtype=torch.bool))
     with pytest.raises(ValueError, match="beside locals of shape"):
-        global_local_contrast(pooled[:2], local, SCALE)
+        global_local_contrast(pooled, local[:2], SCALE)
     with pytest.raises(ValueError, match="there are 16 tokens"):
         pooled_regions(torch.zeros(1, 16, 1), (4, 5), (2, 2))

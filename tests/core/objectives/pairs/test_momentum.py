@@ -47,6 +47,21 @@ def test_only_the_rows_and_the_temperature_learn() -> None:
     assert all(row.grad is None for row in (ma, mb, qa, qb))
 
 
+def test_keys_of_the_online_model_take_no_gradient_and_without_a_queue_each_direction_is_one_sided_infonce() -> None:
+    """FIBER's contrast: no slow copy, the batch's own features are the keys (sheet fiber, 5)."""
+    a, b, own = _rows().requires_grad_(), _rows(seed=1).requires_grad_(), torch.arange(4)
+    unit = torch.nn.functional.normalize
+    for queue in (None, torch.empty(0, 5, dtype=torch.float64), _rows(3, 7)):
+        found = momentum_contrast(a, b, SCALE, MomentumKeys(a, queue), MomentumKeys(b, queue), share=0.0)
+        for loss, anchor, key in ((found.loss_ab, a, b), (found.loss_ba, b, a)):
+            keys = key.detach() if queue is None else torch.cat([key.detach(), queue])
+            expected = torch.nn.functional.cross_entropy(SCALE * unit(anchor) @ unit(keys).t(), own)
+            assert torch.allclose(loss, expected, atol=1e-12)
+            grad_anchor, grad_key = torch.autograd.grad(loss, (anchor, key), retain_graph=True, allow_unused=True)
+            assert grad_key is None or not grad_key.any()
+            assert torch.allclose(grad_anchor, torch.autograd.grad(expected, anchor, retain_graph=True)[0], atol=1e-12)
+
+
 def test_gradients_match_finite_differences() -> None:
     keys = MomentumKeys(_rows(3, 2), _rows(2, 3)), MomentumKeys(_rows(3, 4), _rows(2, 5))
     a, b = _rows(3).requires_grad_(), _rows(3, 1).requires_grad_()

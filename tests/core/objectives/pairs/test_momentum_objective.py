@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn.functional import linear
+from torch.nn.functional import linear, normalize
 
 from crossmod.contracts.batch import Batch
 from crossmod.errors import UserError
@@ -139,6 +139,17 @@ def test_tcl_adds_the_terms_inside_a_modality_and_with_tokens() -> None:
     assert torch.allclose(terms["loss"], terms["cross_modal"] + terms["intra_modal"] + terms["local"])
     plain = _parts(_settings(b="text", share=0.0))
     assert torch.allclose(plain[2](BatchForwards(plain[1], batch), batch, 0).loss, terms["cross_modal"], atol=1e-5)
+
+
+def test_fresh_twins_make_the_intra_modal_term_infonce_of_a_modality_with_itself() -> None:
+    """tcl 3: one view, no dropout, momentum parts equal to the online ones, an empty queue."""
+    prepared, model, mixture, objective = _parts(_settings(share=0.0, intra_weight=1.0, groups=False))
+    batch = prepared.batch(torch.arange(12))
+    forwards = BatchForwards(model, batch)
+    found = mixture(forwards, batch, 0).terms["term/intra_modal"]
+    sides = [normalize(rows, dim=1) for rows in _projected(forwards, objective)]
+    each = [-(objective.scale() * rows @ rows.T).log_softmax(1).diagonal().mean() for rows in sides]
+    assert torch.allclose(found, sum(each, torch.zeros(())) / 2, atol=1e-5)
 
 
 def test_locals_are_wanted_of_a_tower_with_tokens() -> None:

@@ -1,11 +1,20 @@
-"""Late interaction as a loss: check 1 of the sheet filip, 4 of the sheet wukong."""
+"""Late interaction as a loss and an objective: check 1 of the sheet filip, 4 of the sheet wukong."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from crossmod.objectives.pairs import LateInteractionLoss, TokenSet, best_matched, late_interaction
+from crossmod.contracts.batch import Batch
+from crossmod.contracts.tower import Features
+from crossmod.objectives.pairs import (
+    LateInteractionLoss,
+    LateInteractionObjective,
+    TokenReducer,
+    TokenSet,
+    best_matched,
+    late_interaction,
+)
 from crossmod.objectives.pairs.soft_targets import soft_target_infonce
 from crossmod.objectives.pairs.targets import from_groups
 from crossmod.state.logit_scale import LogitScale
@@ -19,9 +28,10 @@ def _set(batch: int, length: int) -> TokenSet:
 
 
 def test_one_token_a_side_is_clip() -> None:
-    a, b = torch.randn(2, 5, 6)
+    a, b = torch.randn(2, 5, 6, dtype=torch.float64)
     sides = [TokenSet(x[:, None], torch.ones(5, 1, dtype=torch.bool)) for x in (a, b)]
-    assert torch.allclose(LateInteractionLoss()(*sides).loss, infonce(a, b, torch.tensor(1 / 0.07)), atol=1e-5)
+    loss = LateInteractionLoss()
+    assert torch.allclose(loss(*sides).loss, infonce(a, b, loss.scale()), atol=1e-9)
 
 
 def test_several_captions_of_an_image_share_the_target() -> None:
@@ -61,3 +71,36 @@ def test_sides_that_do_not_pair_are_refused() -> None:
         LateInteractionLoss()(_set(3, 2), _set(4, 2))
     with pytest.raises(ValueError, match="above 0 and at most 1"):
         LateInteractionLoss(kept_share=0.0)
+
+
+class Given:
+    """Forwards whose features are at hand."""
+
+    def __init__(self, **features: Features) -> None:
+        self.given = features
+
+    def features(self, modality: str) -> Features:
+        return self.given[modality]
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_the_objective_is_filip_on_projected_tokens_and_wukong_when_they_are_reduced(reduced: bool) -> None:
+    a, b = _set(4, 6), _set(4, 5)
+    reducer = TokenReducer(8, 2, groups=2) if reduced else None
+    objective = LateInteractionObjective(
+        "a", "b", (6, 6), 8, LateInteractionLoss(LogitScale(5.0)), skip=(1, 0), reducers=(reducer, None)
+    )
+    present, rows = torch.ones(4, dtype=torch.bool), torch.arange(4)
+    mask_a = torch.ones(4, 6, dtype=torch.bool)
+    forwards = Given(a=Features(a.tokens[:, 0], a.tokens, mask_a), b=Features(b.tokens[:, 0], b.tokens, b.mask))
+    found = objective(forwards, Batch({}, {"a": present, "b": present}, rows, rows))  # type: ignore[arg-type]
+    # [CLS] is left out; where nothing is reduced the rest is FILIP's own.
+    projected = objective.project_a(a.tokens[:, 1:])
+    if reducer is not None:
+        projected = reducer(projected).tokens
+        assert projected.shape == (4, 2, 8)
+    sides = (
+        TokenSet(projected, torch.ones(projected.shape[:2], dtype=torch.bool)),
+        TokenSet(objective.project_b(b.tokens), b.mask),
+    )
+    assert torch.equal(found.loss, LateInteractionLoss(LogitScale(5.0))(*sides, rows).loss)

@@ -37,7 +37,9 @@ def test_maps_that_pick_one_token_each_reproduce_the_values() -> None:
 
 def test_the_grid_may_be_permuted() -> None:
     reducer, tokens, order = TokenReducer(8, 3).double(), torch.randn(2, 6, 8, dtype=torch.float64), torch.randperm(6)
-    assert torch.allclose(reducer(tokens[:, order]).tokens, reducer(tokens).tokens, atol=1e-12)
+    found, permuted = reducer(tokens), reducer(tokens[:, order])
+    assert torch.allclose(permuted.tokens, found.tokens, atol=1e-12)
+    assert torch.allclose(permuted.maps, found.maps[:, :, order], atol=1e-12)
 
 
 def test_one_group_is_a_linear_layer() -> None:

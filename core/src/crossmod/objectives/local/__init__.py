@@ -19,6 +19,8 @@ __all__, __getattr__ = lazy_names(
         "colourisation_objective": ("TextGuidedColourisationObjective",),
         "corruption": ("Fate", "corrupt_ids", "draw_fates", "swap_values"),
         "distillation_head": ("DistillationHead",),
+        "evidence": ("visible_part",),
+        "grounded_language": ("GroundedLanguageObjective",),
         "gumbel_quantiser": (
             "GumbelQuantised",
             "GumbelQuantiser",
@@ -30,6 +32,13 @@ __all__, __getattr__ = lazy_names(
         "masked_language": ("AttributePredictionObjective", "MaskedLanguageObjective"),
         "masked_modalities": ("MaskedModalitiesObjective", "MaskedSide", "ModalityMasking"),
         "masked_patches": ("MaskedPatchesObjective", "PatchMasker"),
+        "masked_regions": (
+            "HiddenRegions",
+            "MaskedRegionLoss",
+            "hide_regions",
+            "region_feature_loss",
+            "region_label_loss",
+        ),
         "maskers": (
             "block_masking",
             "group_masking",
@@ -41,6 +50,8 @@ __all__, __getattr__ = lazy_names(
         ),
         "mixed_patches": ("MixedPatchesObjective",),
         "modality_masking": ("dirichlet_masking", "dirichlet_shares"),
+        "named_segments": ("zero_shot_segmentation",),
+        "patch_grouping": ("Grouped", "GroupingBlock", "assign_groups", "grouped_patch_logits", "mean_of_group"),
         "patch_mixing": ("mix_patches", "mixture_segmentation_loss", "patch_sources", "restore_patches"),
         "patch_targets": ("PatchTarget", "patch_target"),
         "patches": (
@@ -75,7 +86,9 @@ __all__, __getattr__ = lazy_names(
         "self_distillation_objective": ("SelfDistillationObjective", "TeacherPlan", "ViewPlan"),
         "span_denoising": ("Denoising", "Span", "cut_spans", "draw_spans", "fill_spans", "infill"),
         "span_language": ("SpanDenoisingObjective",),
+        "spectrogram": ("previous_frames", "spectrogram_loss", "stop_loss"),
         "staged_tower": ("StagedTower",),
+        "slow_labels": ("SlowLabels",),
         "token_scores": ("score_tokens",),
         "token_transformer": ("TokenTransformer", "attention_visibility"),
         "uncertainty_weights": ("UncertaintyWeights",),
@@ -83,5 +96,6 @@ __all__, __getattr__ = lazy_names(
         "views": ("draw_view", "encode_view", "pool_visible", "token_coordinates"),
         "visible_tokens": ("VisibleTokens", "gather_visible", "scatter_visible"),
         "visible_tower": ("VisibleTower",),
+        "word_tower": ("WordTower",),
     },
 )

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from crossmod.objectives.local.shapes import require_shape
 from crossmod.objectives.local.token_transformer import TokenTransformer
 
 
@@ -82,7 +83,12 @@ class AttributePrediction(nn.Module):
             states: [batch, length, width]; of the text with its phrases hidden.
             condition: [batch, condition_width]; the sample's pooled vector in the other modality.
             mask: [batch, length]; true = real token.
+
+        Raises:
+            ValueError: Rows or tokens differ in number.
         """
+        require_shape(states.shape[:2], mask=mask)
+        require_shape((len(states), self.condition.in_features), condition=condition)
         mixed = self.transformer(states + self.condition(condition)[:, None], mask)
         scores: Tensor = self.predict(mixed)
         return scores

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from crossmod.objectives.local.reconstruction import masked_cross_entropy
+from crossmod.objectives.local.shapes import require_shape
 
 
 class ClusterPrediction(nn.Module):
@@ -51,5 +52,9 @@ class ClusterPrediction(nn.Module):
             states: [batch, length, width].
             clusters: [batch, length].
             hidden: [batch, length]; true = frame that was masked.
+
+        Raises:
+            ValueError: Frames differ in number.
         """
+        require_shape(states.shape[:2], clusters=clusters, hidden=hidden)
         return masked_cross_entropy(self.logits(states[hidden]), clusters[hidden])

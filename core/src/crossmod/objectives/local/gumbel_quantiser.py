@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from crossmod.objectives.local.shapes import require_shape
+
 _SMALLEST_DRAW = 1e-20
 
 
@@ -91,8 +93,9 @@ class GumbelQuantiser(nn.Module):
             mask: [batch, length]; true = real token; the others do not count in the probabilities.
 
         Raises:
-            ValueError: The temperature is not positive.
+            ValueError: The temperature is not positive, or the mask has other tokens.
         """
+        require_shape(features.shape[:2], mask=mask)
         logits = self.score(features).unflatten(-1, (self.groups, self.codes))
         logits = logits if logits.dtype == torch.float64 else logits.float()
         if self.training:
@@ -127,8 +130,10 @@ def replace_by_codes(
         mask: [batch, length]; true = real token.
 
     Raises:
-        ValueError: `share` does not lie in [0, 1].
+        ValueError: `share` does not lie in [0, 1], or shapes differ.
     """
+    require_shape(states.shape, values=values)
+    require_shape(states.shape[:2], mask=mask)
     if not 0 <= share <= 1:
         raise ValueError(f"the share of states replaced by codes is {share}; it lies in [0, 1]")
     if release_compat:

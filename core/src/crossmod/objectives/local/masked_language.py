@@ -14,7 +14,9 @@ from crossmod.objectives.local.attribute_prediction import AttributePrediction, 
 from crossmod.objectives.local.corruption import draw_fates, swap_values
 from crossmod.objectives.local.maskers import group_masking, span_masking, uniform_masking
 from crossmod.objectives.local.reconstruction import Reduction
+from crossmod.objectives.local.slow_labels import SlowLabels
 from crossmod.objectives.local.token_scores import score_tokens
+from crossmod.objectives.local.word_tower import WordTower
 
 
 def token_head(width: int, vocabulary: int) -> nn.Sequential:
@@ -39,7 +41,11 @@ class MaskedLanguageObjective(Objective):
         share: Share of the real tokens that are chosen.
         masked, swapped: Shares of the chosen that are masked and swapped; the rest stays.
         span_length: Tokens of a span; 1 chooses single tokens.
+        whole_words: Choose words, as the tower (a `WordTower`) tells them, and not tokens or spans.
         reduction: "row", exact in chunks, or "token", the mean over all chosen tokens at once (BERT).
+
+    Attributes:
+        slow: Gives soft labels beside the true ones; None, unless `distil` made it.
     """
 
     couples_batch = False
@@ -54,27 +60,52 @@ class MaskedLanguageObjective(Objective):
         masked: float,
         swapped: float,
         span_length: int,
+        whole_words: bool = False,
         reduction: Reduction = "row",
     ) -> None:
         super().__init__()
         self.modality, self.share, self.span_length = modality, share, span_length
+        self.whole_words = whole_words
         self.reduction: Reduction = reduction
         self.masked, self.swapped = masked, swapped
         self.predict = token_head(width, vocabulary)
+        self.slow: SlowLabels | None = None
+
+    def distil(self, tower: TokenTower, *, share: float, share_steps: int = 0, momentum: float = 0.995) -> None:
+        """Learn in part from the soft labels of a slow copy of `tower` and of the head; arguments as `SlowLabels`."""
+        self.slow = SlowLabels(tower, self.predict, share=share, share_steps=share_steps, momentum=momentum)
+
+    def after_step(self) -> None:
+        """Move the slow copies."""
+        if self.slow is not None:
+            self.slow.after_step()
 
     def forward(self, forwards: Forwards, batch: Batch) -> Outcome:
         """Choose, corrupt, encode, predict; scores only the chosen tokens."""
         tower = forwards.tower(self.modality)
         assert isinstance(tower, TokenTower)
         tokens = tower.tokenise(batch.inputs[self.modality])
-        if self.span_length > 1:
+        if self.whole_words:
+            assert isinstance(tower, WordTower)
+            chosen = ~group_masking(tokens.mask, tower.word_groups(tokens), self.share)
+        elif self.span_length > 1:
             chosen = ~span_masking(tokens.mask, self.share, self.span_length)
         else:
             chosen = ~uniform_masking(tokens.mask, self.share, rounding="nearest")
-        corrupted, keep = corrupt_tokens(tokens, chosen, self.masked, self.swapped)
+        soft: Tensor | None = None
+        if self.slow is None:
+            corrupted, keep = corrupt_tokens(tokens, chosen, self.masked, self.swapped)
+        else:
+            self.slow.follow(tower, self.predict)
+            both = self.slow.beside(tokens, batch.inputs[self.modality])
+            both, keep = corrupt_tokens(both, chosen, self.masked, self.swapped)
+            corrupted, of_slow = self.slow.apart(both)
+            soft = self.slow.probabilities(of_slow, keep, chosen)
         states = tower.encode(corrupted, keep).tokens
         assert states is not None
-        return score_tokens(self.predict(states[chosen]), tokens.targets[chosen], chosen, len(batch), self.reduction)
+        share = 0.0 if self.slow is None else self.slow.share
+        scores, targets = self.predict(states[chosen]), tokens.targets[chosen]
+        return score_tokens(scores, targets, chosen, len(batch), self.reduction, soft=soft, soft_share=share)
 
 
 class AttributePredictionObjective(Objective):

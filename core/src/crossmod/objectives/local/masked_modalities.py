@@ -16,6 +16,7 @@ from crossmod.objectives.local.patch_targets import PatchTarget
 from crossmod.objectives.local.patches import sinusoidal_positions
 from crossmod.objectives.local.reconstruction import masked_reconstruction_loss
 from crossmod.objectives.local.token_transformer import TokenTransformer
+from crossmod.objectives.local.uncertainty_weights import UncertaintyWeights
 from crossmod.objectives.local.visible_tokens import VisibleTokens
 from crossmod.objectives.local.visible_tower import VisibleTower
 
@@ -65,16 +66,28 @@ class MaskedModalitiesObjective(Objective):
         sides: By modality.
         joint: The encoder over all visible states.
         masking: How many tokens stay and how modalities share them.
+        global_tokens: Learned tokens of no place that go along behind the visible ones, and that decoders read too.
+        uncertain: Weigh the losses by learned uncertainties (`UncertaintyWeights`) instead of adding them up.
     """
 
     couples_batch = False
 
-    def __init__(self, sides: dict[str, MaskedSide], joint: TokenTransformer, masking: ModalityMasking) -> None:
+    def __init__(
+        self,
+        sides: dict[str, MaskedSide],
+        joint: TokenTransformer,
+        masking: ModalityMasking,
+        *,
+        global_tokens: int = 1,
+        uncertain: bool = False,
+    ) -> None:
         super().__init__()
+        self.shared = nn.Parameter(torch.empty(global_tokens, joint.width).normal_(std=0.02))
         self.sides, self.joint, self.masking = nn.ModuleDict(sides), joint, masking
+        self.weights = UncertaintyWeights(*sides) if uncertain else None
 
     def forward(self, forwards: Forwards, batch: Batch) -> Outcome:
-        """The sum over modalities of the mean over rows of what their hidden tokens cost."""
+        """The (weighted) sum over modalities of the mean over rows of what their hidden tokens cost."""
         parts = {name: self._read(forwards, batch, name) for name in self.sides}
         keep = dirichlet_masking(
             {name: part.mask for name, part in parts.items()},
@@ -82,24 +95,24 @@ class MaskedModalitiesObjective(Objective):
             self.masking.concentration,
             subsets_uniformly=self.masking.subsets_uniformly,
         )
-        seen = self._encode(parts, keep)
+        seen, shared = self._encode(parts, keep)
         modality = torch.cat([torch.full((part.mask.shape[1],), i) for i, part in enumerate(parts.values())])
         modality = modality.to(seen.place.device)
         mask = torch.cat([part.mask for part in parts.values()], 1)
-        total = seen.values.sum() * 0
-        terms: dict[str, Tensor] = {}
+        losses: dict[str, Tensor] = {}
         for number, (name, part) in enumerate(parts.items()):
             side = self._side(name)
             decoder = side.decoder
             positions = [sinusoidal_positions(each.coordinates, decoder.width) for each in parts.values()]
             placed = torch.cat(positions, 1).to(seen.values.dtype)
-            predicted = side.target.shape(decoder(seen.values, seen, placed, mask, modality, number))[part.rows]
+            predicted = decoder(seen.values, seen, placed, mask, modality, number, shared)[part.rows]
             hidden = ~keep[name][part.rows]
             target = side.target.read(part.tower, part.tokens)
-            loss = masked_reconstruction_loss(predicted, target, hidden, side.target.error, "row")
-            loss = loss * (len(part.rows) / max(1, len(batch)))
-            total = total + loss
-            terms[name] = loss.detach()
+            loss = masked_reconstruction_loss(side.target.shape(predicted), target, hidden, side.target.error, "row")
+            losses[name] = loss * (len(part.rows) / max(1, len(batch)))
+        plain = torch.stack(list(losses.values())).sum()
+        total = (plain if self.weights is None else self.weights(losses)) + seen.values.sum() * 0
+        terms = {name: loss.detach() for name, loss in losses.items()}
         return Outcome(total, {"loss": total.detach(), **terms})
 
     def _read(self, forwards: Forwards, batch: Batch, name: str) -> Part:
@@ -112,8 +125,8 @@ class MaskedModalitiesObjective(Objective):
         whole = places.new_zeros(len(batch), *places.shape[1:]).index_copy(0, rows, places)
         return Part(tower, tokens, rows, mask, whole)
 
-    def _encode(self, parts: dict[str, Part], keep: dict[str, Tensor]) -> VisibleTokens:
-        """The visible tokens' joint states, each with its place in the modalities' sequences end to end."""
+    def _encode(self, parts: dict[str, Part], keep: dict[str, Tensor]) -> tuple[VisibleTokens, Tensor]:
+        """The visible tokens' joint states, each with its place in the modalities end to end, and the global ones'."""
         found, offset = [], 0
         for name, part in parts.items():
             visible = (keep[name] & part.mask)[part.rows]
@@ -128,7 +141,10 @@ class MaskedModalitiesObjective(Objective):
         values = torch.cat([each.values for each in found], 1)
         mask = torch.cat([each.mask for each in found], 1)
         place = torch.cat([each.place for each in found], 1)
-        return VisibleTokens(self.joint(values, mask), mask, place)
+        beside = self.shared.to(values.dtype).expand(len(values), -1, -1)
+        states = self.joint(torch.cat([values, beside], 1), torch.cat([mask, mask.new_ones(beside.shape[:2])], 1))
+        visible, shared = torch.split(states, [values.shape[1], beside.shape[1]], 1)
+        return VisibleTokens(visible, mask, place), shared
 
     def _side(self, name: str) -> MaskedSide:
         side = self.sides[name]

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from crossmod.objectives.local.shapes import require_shape
+
 
 def patch_sources(
     sets: int, members: int, length: int, generator: torch.Generator | None = None
@@ -37,7 +39,11 @@ def mix_patches(
     Shape:
         tokens: [sets, members, length, width].
         source: [sets, members, length].
+
+    Raises:
+        ValueError: The sources are those of other tokens.
     """
+    require_shape(tokens.shape[:3], source=source)
     return tokens.gather(1, source[..., None].expand_as(tokens))
 
 

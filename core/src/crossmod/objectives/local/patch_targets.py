@@ -11,13 +11,14 @@ from crossmod.contracts.tower import Tokens
 from crossmod.objectives.local.patches import standardise_patches
 from crossmod.objectives.local.reconstruction import (
     TokenError,
+    absolute_error,
     chamfer_error,
     code_error,
     quantile_error,
     squared_error,
 )
 
-TargetKind = Literal["values", "codes", "points", "quantiles"]
+TargetKind = Literal["values", "absolute", "codes", "points", "quantiles"]
 
 
 class PatchTarget(NamedTuple):
@@ -47,9 +48,9 @@ def patch_target(
     """The target of a kind for a tower of patches.
 
     Args:
-        kind: "values" (MAE, arXiv:2111.06377), "codes" (discrete tokens: semantic classes in MultiMAE,
-            arXiv:2204.01678), "points" (Chamfer distance of Point-MAE, arXiv:2203.06604) or "quantiles" (pinball
-            error of VisionTS++, arXiv:2508.04379).
+        kind: "values" (MAE, arXiv:2111.06377), "absolute" (values by their absolute error: depth in MultiMAE), "codes"
+            (discrete tokens: semantic classes in MultiMAE, arXiv:2204.01678), "points" (Chamfer distance of Point-MAE,
+            arXiv:2203.06604) or "quantiles" (pinball error of VisionTS++, arXiv:2508.04379).
         tower: Offers `patches` and `patch_values`, or, for "codes", a `vocabulary`.
         standardised: Values and quantiles by the patch's own mean and deviation.
         levels: Of the quantiles.
@@ -68,8 +69,8 @@ def patch_target(
         found: Tensor = tower.patches(tokens)
         return standardise_patches(found) if standardised else found
 
-    if kind == "values":
-        return PatchTarget(values, _same, read, squared_error)
+    if kind in ("values", "absolute"):
+        return PatchTarget(values, _same, read, squared_error if kind == "values" else absolute_error)
     if kind == "quantiles":
         error, count = quantile_error(levels), len(levels)
         return PatchTarget(values * count, lambda found: found.reshape(*found.shape[:-1], values, count), read, error)
@@ -83,7 +84,7 @@ def patch_target(
             lambda tower, tokens: tower.patches(tokens).unflatten(-1, shape),
             chamfer_error,
         )
-    raise ValueError(f"the target is {kind!r}; take 'values', 'codes', 'points' or 'quantiles'")
+    raise ValueError(f"the target is {kind!r}; take 'values', 'absolute', 'codes', 'points' or 'quantiles'")
 
 
 def _same(found: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ def next_token_loss(
         predicted: [batch, length]; true = token to be predicted; the first of a row has no logits and is passed over.
 
     Returns:
-        The loss in float32; zero with gradient when nothing is predicted.
+        The loss, at least in float32; zero with gradient when nothing is predicted.
 
     Raises:
         ValueError: The shapes do not describe the same tokens.

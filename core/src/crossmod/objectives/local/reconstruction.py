@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from crossmod.objectives.local.shapes import require_shape
+
 Reduction = Literal["token", "sample", "row", "sum"]
 TokenError = Callable[[Tensor, Tensor], Tensor]
 
@@ -18,6 +20,7 @@ def squared_error(
     prediction: Float[Tensor, "tokens values"], target: Float[Tensor, "tokens values"]
 ) -> Float[Tensor, "tokens"]:
     """The mean over a token's values of (prediction - target)^2 (MAE, arXiv:2111.06377)."""
+    require_shape(prediction.shape, target=target)
     return (prediction - target).square().mean(-1)
 
 
@@ -25,6 +28,7 @@ def absolute_error(
     prediction: Float[Tensor, "tokens values"], target: Float[Tensor, "tokens values"]
 ) -> Float[Tensor, "tokens"]:
     """The mean over a token's values of |prediction - target| (MultiMAE's depth, arXiv:2204.01678)."""
+    require_shape(prediction.shape, target=target)
     return (prediction - target).abs().mean(-1)
 
 
@@ -36,8 +40,9 @@ def code_error(prediction: Float[Tensor, "tokens codes"], target: Int64[Tensor, 
 def masked_cross_entropy(
     logits: Float[Tensor, "hidden vocabulary"], targets: Int64[Tensor, "hidden"]
 ) -> Float[Tensor, ""]:
-    """Mean over all hidden tokens of -log p(target), in float32; a zero with gradient when none is hidden."""
-    return code_error(logits.float(), targets).mean() if len(targets) else logits.sum() * 0
+    """Mean over all hidden tokens of -log p(target), at least in float32; a zero with gradient when none is hidden."""
+    wide = logits if logits.dtype == torch.float64 else logits.float()
+    return code_error(wide, targets).mean() if len(targets) else wide.sum()
 
 
 def chamfer_error(
@@ -49,6 +54,7 @@ def chamfer_error(
         prediction: [tokens, points, axes]; target: [tokens, points of the target, axes]; both relative to the
             token's centre.
     """
+    require_shape((len(prediction), target.shape[1], prediction.shape[2]), target=target)
     squared = (prediction[:, :, None] - target[:, None]).square().sum(-1)
     return squared.amin(2).mean(1) + squared.amin(1).mean(1)
 
@@ -71,6 +77,7 @@ def quantile_error(levels: Sequence[float]) -> TokenError:
     def error(
         prediction: Float[Tensor, "tokens values levels"], target: Float[Tensor, "tokens values"]
     ) -> Float[Tensor, "tokens"]:
+        require_shape((*target.shape, len(levels)), prediction=prediction)
         q = prediction.new_tensor(levels)
         e = target[..., None] - prediction
         return torch.maximum(q * e, (q - 1) * e).mean((1, 2))

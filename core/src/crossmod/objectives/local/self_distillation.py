@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from crossmod.distributed.world import world_size
+from crossmod.objectives.local.shapes import require_shape
 
 
 def self_distillation_loss(
@@ -43,6 +44,7 @@ def self_distillation_loss(
             f"student views {list(student.shape)} and teacher views {list(teacher.shape)} do not fit; give the same "
             "batch and outputs, and the teacher the first views of the student"
         )
+    require_shape(student.shape[2:], centre=centre)
     if views * many - many < 1:
         raise ValueError(f"{views} student and {many} teacher views form no pair of different views; give two or more")
     if not (student_temperature > 0 and teacher_temperature > 0):

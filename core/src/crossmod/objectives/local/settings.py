@@ -34,8 +34,13 @@ class MaskedLanguage(ObjectiveSettings):
         swapped: Share of the chosen tokens that become another token of the batch; the rest stays. (0.1 in BERT,
             which draws it from the vocabulary.)
         span_length: Tokens of a span; 1 chooses single tokens. (1 in BERT, 10 frames in SpeechT5.)
+        whole_words: Choose words and not tokens, where the tower tells which tokens spell one. (BERT's later release.)
         reduction: "row" averages in each row and then over rows, so that chunks add up to the batch exactly [ours];
             "token" averages over all chosen tokens at once. (BERT.)
+        distilled: Weight of the soft labels that a slow copy of the tower gives, beside the true ones. (0.4 in ALBEF,
+            arXiv:2107.07651; 0 keeps no copy.)
+        distilled_steps: Steps over which that weight grows from zero. (ALBEF's first epoch.)
+        momentum: Weight of the past in the slow copy. (0.995 in ALBEF.)
     """
 
     modality: str
@@ -43,20 +48,34 @@ class MaskedLanguage(ObjectiveSettings):
     masked: float = 0.8
     swapped: float = 0.1
     span_length: int = 1
+    whole_words: bool = False
     reduction: Literal["row", "token"] = "row"
+    distilled: float = 0.0
+    distilled_steps: int = 0
+    momentum: float = 0.995
 
     def __post_init__(self) -> None:
         require_share(self.share)
+        if not 0 <= self.distilled <= 1 or not 0 <= self.momentum <= 1:
+            raise UserError(f"distilled is {self.distilled} and momentum {self.momentum}; both lie between 0 and 1.")
         if self.masked < 0 or self.swapped < 0 or self.masked + self.swapped > 1 + 1e-9:
             raise UserError(f"masked {self.masked} and swapped {self.swapped} are shares of the same tokens; sum <= 1.")
         require_positive(span_length=self.span_length)
+        if self.whole_words and self.span_length > 1:
+            raise UserError(f"whole words and spans of {self.span_length} tokens exclude each other; take one.")
 
     def build(self, towers: Mapping[str, Tower]) -> Objective:
         """Make the objective."""
         from crossmod.objectives.local.masked_language import MaskedLanguageObjective
+        from crossmod.objectives.local.word_tower import WordTower
 
         tower = token_tower(towers, self.modality, type(self).__name__)
-        return MaskedLanguageObjective(
+        if self.whole_words and not isinstance(tower, WordTower):
+            raise UserError(
+                f"whole words of {self.modality!r} are to be hidden, but its tower {type(tower).__name__} tells "
+                "none; set whole_words false, or span_length."
+            )
+        objective = MaskedLanguageObjective(
             self.modality,
             tower.width,
             tower.vocabulary,
@@ -64,8 +83,12 @@ class MaskedLanguage(ObjectiveSettings):
             masked=self.masked,
             swapped=self.swapped,
             span_length=self.span_length,
+            whole_words=self.whole_words,
             reduction=self.reduction,
         )
+        if self.distilled:
+            objective.distil(tower, share=self.distilled, share_steps=self.distilled_steps, momentum=self.momentum)
+        return objective
 
 
 @dataclass(frozen=True, kw_only=True)

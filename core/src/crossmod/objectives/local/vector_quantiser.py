@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from crossmod.distributed.world import world_size
+from crossmod.objectives.local.shapes import require_shape
 
 
 class Quantised(NamedTuple):
@@ -101,7 +102,11 @@ class VectorQuantiser(nn.Module):
         Shape:
             features: [..., width].
             mask: [...]; true = counted.
+
+        Raises:
+            ValueError: The mask has other tokens.
         """
+        require_shape(features.shape[:-1], mask=mask)
         codes = nearest_codes(features, self.codebook)
         values = self.look_up(codes[..., None]).to(features.dtype)
         chosen, target = (features, values) if mask is None else (features[mask], values[mask])

@@ -63,6 +63,9 @@ class AlternatingObjective(Objective):
             raise ValueError(
                 f"the cycle names {sorted(named)}, the objectives are {sorted(entries)}; name each of them."
             )
+        idle = [names for names in self.alternation.cycle if not any(entries[name].weight for name in names)]
+        if idle:
+            raise ValueError(f"a turn of the cycle, {list(idle[0])}, has objectives of weight 0 alone; leave it out.")
         self.mixture = Mixture(entries, towers)
         self.couples_batch = bool(self.mixture.select(couples_batch=True))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))

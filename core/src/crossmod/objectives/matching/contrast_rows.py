@@ -9,6 +9,7 @@ from torch.nn.functional import normalize, pad
 
 from crossmod.distributed.gather import gather_with_gradient
 from crossmod.distributed.world import rank, world_size
+from crossmod.objectives.pairs.precision import without_autocast
 from crossmod.state.gathered_rows import gather_rows
 
 
@@ -24,7 +25,7 @@ def row_contrast(
 ) -> Float[Tensor, "rows"]:
     """-(1/|P_i|) sum_{j in P_i} log softmax_j(scale <q_i, k_j>), over keys that are not forbidden and own negatives.
 
-    Rows are L2-normalised here; half precision is scored in float32.
+    Rows are L2-normalised here; half precision is scored in float32, under autocast too.
 
     Args:
         query: The rows that are scored.
@@ -42,16 +43,37 @@ def row_contrast(
         raise ValueError(f"{len(query)} rows and {len(keys)} keys with positives of shape {list(positive.shape)}.")
     if not bool(positive.any(1).all()):
         raise ValueError(f"row {int((~positive.any(1)).nonzero()[0, 0])} has no positive key; leave it out.")
+    if query.shape[1] != keys.shape[1] or (forbidden is not None and forbidden.shape != positive.shape):
+        raise ValueError(
+            f"queries of shape {list(query.shape)} and keys of shape {list(keys.shape)} with forbidden pairs of shape "
+            f"{None if forbidden is None else list(forbidden.shape)} do not fit; give one width, and one entry a pair."
+        )
+    _require_own(query, own_negatives, own_mask)
     query, keys = _unit(query), _unit(keys)
-    logits = scale * query @ keys.T
+    with without_autocast(query):
+        logits = scale * query @ keys.T
     if forbidden is not None:
         logits = logits.masked_fill(forbidden & ~positive, -torch.inf)
     if own_negatives is not None:
-        own = scale * torch.einsum("rd,red->re", query, _unit(own_negatives).to(query.dtype))
+        with without_autocast(query):
+            own = scale * torch.einsum("rd,red->re", query, _unit(own_negatives).to(query.dtype))
         logits = torch.cat([logits, own if own_mask is None else own.masked_fill(~own_mask, -torch.inf)], dim=1)
         positive = pad(positive, (0, own.shape[1]))
     log_probability = torch.log_softmax(logits, dim=1).masked_fill(~positive, 0.0)
     return -log_probability.sum(1) / positive.sum(1)
+
+
+def _require_own(query: Tensor, negatives: Tensor | None, mask: Tensor | None) -> None:
+    if negatives is None:
+        return
+    if (len(negatives), negatives.shape[-1]) != tuple(query.shape) or (
+        mask is not None and mask.shape != negatives.shape[:2]
+    ):
+        raise ValueError(
+            f"{len(query)} rows of width {query.shape[1]} have negatives of their own of shape {list(negatives.shape)} "
+            f"with a mask of shape {None if mask is None else list(mask.shape)}; give [rows, extra, dim] and "
+            "[rows, extra]."
+        )
 
 
 def share_of_mean(losses: Float[Tensor, "rows"]) -> Float[Tensor, ""]:

@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from crossmod.objectives.info_nce import PairTerms
 from crossmod.objectives.matching.contrast_rows import join_rows, row_contrast, same_group, share_of_mean
+from crossmod.objectives.pairs.precision import without_autocast
 from crossmod.state.gathered_rows import gather_rows
 from crossmod.state.logit_scale import LogitScale
 
@@ -72,7 +73,8 @@ def duplicate_captions(
     threshold: float,
 ) -> Bool[Tensor, "rows keys"]:
     """Pairs of captions of one recording whose cosine lies above the threshold; a caption with itself is one."""
-    cosine = normalize(text.float(), dim=-1, eps=1e-8) @ normalize(others.float(), dim=-1, eps=1e-8).T
+    with without_autocast(text):
+        cosine = normalize(text.float(), dim=-1, eps=1e-8) @ normalize(others.float(), dim=-1, eps=1e-8).T
     return (recording[:, None] == other_recordings[None, :]) & (cosine > threshold)
 
 

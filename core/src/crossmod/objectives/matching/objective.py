@@ -8,6 +8,7 @@ from crossmod.contracts.batch import Batch
 from crossmod.contracts.objective import Forwards, Objective, Outcome
 from crossmod.objectives.matching.pair_fusion import take_features
 from crossmod.objectives.matching.pair_matching import PairMatchingLoss
+from crossmod.objectives.pairs.precision import widened, without_autocast
 
 
 class MatchingObjective(Objective):
@@ -29,6 +30,7 @@ class MatchingObjective(Objective):
     def __init__(self, a: str, b: str, loss: PairMatchingLoss, *, scale: float, groups: bool = True) -> None:
         super().__init__()
         self.a, self.b, self.loss, self.scale, self.groups = a, b, loss, scale, groups
+        self.hidden = dict.fromkeys((a, b), loss.fusion.states)
 
     def forward(self, forwards: Forwards, batch: Batch) -> Outcome:
         """Score the rows that have both modalities; a batch without negatives contributes a zero."""
@@ -41,6 +43,8 @@ class MatchingObjective(Objective):
         if self.loss.negatives == "hard":
             rows = forwards.embedding(self.a).detach()[position_a]
             columns = forwards.embedding(self.b).detach()[position_b]
-            logits = self.scale * rows @ columns.T
+            # Half precision ties similarities at this scale, and a tie is drawn as if it were as hard.
+            with without_autocast(rows):
+                logits = self.scale * widened(rows) @ widened(columns).T
         outcome = self.loss(a, b, group, logits)
         return Outcome(outcome.loss, outcome.terms)

@@ -17,9 +17,11 @@ class PairFusion(nn.Module, ABC):
 
     Attributes:
         width: Width of that vector.
+        states: Of how many top layers it reads the states (`Features.hidden`) of each side; mostly none.
     """
 
     width: int
+    states: int = 0
 
     @abstractmethod
     def forward(self, a: Features, b: Features, /) -> Float[Tensor, "pairs width"]:
@@ -65,6 +67,21 @@ class ConcatenatedTokens(PairFusion):
         Raises:
             ValueError: The sides differ in their number of rows.
         """
+        fused: Tensor = self.norm(self._mixed(a, b)[:, 0])
+        return fused
+
+    def tokens_of_a(self, a: Features, b: Features, /) -> Float[Tensor, "pairs length_a width"]:
+        """The fused tokens of `a`, row i fused with row i of `b`; a side without tokens has one.
+
+        Raises:
+            ValueError: The sides differ in their number of rows.
+        """
+        mixed = self._mixed(a, b)
+        fused: Tensor = self.norm(mixed[:, 1 : 1 + as_tokens(a)[0].shape[1]])
+        return fused
+
+    def _mixed(self, a: Features, b: Features) -> Float[Tensor, "pairs length width"]:
+        """The learned token, the tokens of `a` and those of `b`, behind the last block."""
         if len(a.pooled) != len(b.pooled):
             raise ValueError(f"{len(a.pooled)} rows cannot be fused with {len(b.pooled)}; give one row of each a pair.")
         (tokens_a, mask_a), (tokens_b, mask_b) = as_tokens(a), as_tokens(b)
@@ -75,8 +92,7 @@ class ConcatenatedTokens(PairFusion):
         mask = torch.cat([mask_a.new_ones(len(mask_a), 1), mask_a, mask_b], dim=1)
         for block in self.blocks:
             tokens = block(tokens, mask)
-        fused: Tensor = self.norm(tokens[:, 0])
-        return fused
+        return tokens
 
 
 def as_tokens(features: Features) -> tuple[Float[Tensor, "rows length width"], Bool[Tensor, "rows length"]]:
@@ -88,9 +104,10 @@ def as_tokens(features: Features) -> tuple[Float[Tensor, "rows length width"], B
 
 
 def take_features(features: Features, index: Int64[Tensor, "rows"]) -> Features:
-    """The features at `index`, in that order; an index may repeat. Hidden states are left behind."""
+    """The features at `index`, in that order, states of layers included; an index may repeat."""
     return Features(
         features.pooled[index],
         None if features.tokens is None else features.tokens[index],
         None if features.mask is None else features.mask[index],
+        None if features.hidden is None else tuple(state[index] for state in features.hidden),
     )

@@ -96,6 +96,7 @@ class CrossResolutionObjective(Objective):
         super().__init__()
         self.short, self.long, self.text, self.groups = short, long, text, groups
         self.fusion, self.consistency = fusion, consistency
+        self.hidden = dict.fromkeys((short, long, text), fusion.states)
 
     def forward(self, forwards: Forwards, batch: Batch) -> Outcome:
         """Score the rows that have all three; a batch without any costs a zero."""

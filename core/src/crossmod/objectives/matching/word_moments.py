@@ -14,8 +14,10 @@ from torch.nn.functional import normalize
 
 from crossmod.objectives.info_nce import PairTerms
 from crossmod.objectives.matching.contrast_rows import join_rows, row_contrast, same_group, share_of_mean
+from crossmod.objectives.pairs.precision import without_autocast
 from crossmod.state.gathered_rows import gather_rows
 from crossmod.state.logit_scale import LogitScale
+from crossmod_kernels.validation import check_groups
 
 
 @torch.no_grad()
@@ -40,7 +42,8 @@ def select_words(
             f"words of shape {list(words.shape)}, a mask of shape {list(eligible.shape)} and moments of shape "
             f"{list(moment.shape)} do not fit; give one moment of the words' width a text."
         )
-    relevance = torch.einsum("bld,bd->bl", _unit(words), _unit(moment)).masked_fill(~eligible, -torch.inf)
+    with without_autocast(words):
+        relevance = torch.einsum("bld,bd->bl", _unit(words), _unit(moment)).masked_fill(~eligible, -torch.inf)
     if not bool((torch.isfinite(relevance) | ~eligible).all()):
         raise ValueError(
             "words or moments contain NaN or infinity, so none can be selected; look at the towers' inputs."
@@ -62,12 +65,14 @@ def moment_text(
     No gradient reaches words that were not selected, nor the moment.
     """
     unit = _unit(words)
-    relevance = scale * torch.einsum("bld,bd->bl", unit, _unit(moment.detach()))
+    with without_autocast(words):
+        relevance = scale * torch.einsum("bld,bd->bl", unit, _unit(moment.detach()))
     some = selected.any(1, keepdim=True)
     # A row without words gets finite logits, and its weights are taken away afterwards: -inf alone would give NaN.
     weight = torch.softmax(relevance.masked_fill(~selected & some, -torch.inf), dim=1) * selected
     chosen = unit.masked_fill(~selected[..., None], 0.0)
-    return normalize(torch.einsum("bl,bld->bd", weight, chosen), dim=-1, eps=1e-8)
+    with without_autocast(words):
+        return normalize(torch.einsum("bl,bld->bd", weight, chosen), dim=-1, eps=1e-8)
 
 
 class MomentWordContrast(nn.Module):
@@ -96,6 +101,7 @@ class MomentWordContrast(nn.Module):
         group: Int64[Tensor, "batch"] | None = None,
     ) -> PairTerms:
         """Contrast moments with their words; texts without an eligible word are left out, none left costs a zero."""
+        check_groups(moment, words, group, None)
         scale = self.scale()
         selected = select_words(words, eligible, moment, self.share)
         kept = selected.any(1)

@@ -12,8 +12,11 @@ from crossmod.lazy import lazy_names
 __all__, __getattr__ = lazy_names(
     __name__,
     {
+        "aligned_phrases": ("LocalAlignmentLoss", "local_alignment", "phrase_negatives"),
+        "aligned_phrases_objective": ("AttendedLocalAlignObjective", "TopKLocalAlignObjective"),
         "codebook": ("CodebookGrounding", "Grounding", "ground", "pooled_scores"),
         "continuous": ("ContinuousContrastLoss", "ContinuousObjective", "continuous_targets"),
+        "counterparts": ("draw_counterparts",),
         "discrete_tokens": ("DiscreteTokenObjective",),
         "hinge": ("HardestNegativeHinge", "hardest_negative_hinge"),
         "identities": ("IdentityContrastLoss", "identity_contrast", "projected_logits", "reverse_divergence"),
@@ -28,6 +31,7 @@ __all__, __getattr__ = lazy_names(
         "noise": ("noise_adaptive_infonce",),
         "noise_objective": ("NoiseAdaptiveObjective",),
         "one_to_many": ("one_to_many_infonce",),
+        "phrases": ("PhraseTower", "Phrases"),
         "simplex": ("sparsemax",),
         "smoothed": ("SmoothedInfoNCELoss",),
         "soft_targets": ("PairLoss", "soft_cross_entropy", "soft_target_infonce"),
@@ -42,6 +46,7 @@ __all__, __getattr__ = lazy_names(
             "target_entropy",
         ),
         "token_contrast": ("LateInteractionLoss", "LateInteractionObjective"),
+        "token_reads": ("AttentionRead", "Read", "Selected", "read_selected", "select_top_tokens"),
         "token_reduction": ("GroupedLinear", "Reduced", "TokenReducer"),
         "token_scores": ("TokenSet", "best_matched", "late_interaction", "token_similarities"),
         "triple": ("Side", "TripleLoss", "triple_contrast"),

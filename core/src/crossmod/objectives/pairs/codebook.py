@@ -49,7 +49,8 @@ def pooled_scores(
     if pooling == "max":
         return scores.masked_fill(~mask[..., None], -torch.inf).max(1).values
     cleared = scores.masked_fill(~mask[..., None], 0.0)
-    return cleared.sum(1) if pooling == "sum" else torch.einsum("blc,bl->bc", cleared, mean_weights(mask, cleared))
+    with without_autocast(cleared):
+        return cleared.sum(1) if pooling == "sum" else torch.einsum("blc,bl->bc", cleared, mean_weights(mask, cleared))
 
 
 def ground(

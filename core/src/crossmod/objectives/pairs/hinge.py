@@ -12,6 +12,7 @@ from crossmod.objectives.info_nce import PairTerms
 from crossmod.objectives.pairs.gathering import every_group, every_row
 from crossmod.objectives.pairs.logits import cosine_logits
 from crossmod.objectives.pairs.soft_targets import PairLoss
+from crossmod_kernels.validation import check_groups
 
 
 def hardest_negative_hinge(
@@ -36,6 +37,7 @@ def hardest_negative_hinge(
     """
     if a.shape != b.shape:
         raise ValueError(f"the sides have shapes {tuple(a.shape)} and {tuple(b.shape)}; a hinge scores pairs")
+    check_groups(a, b, group, None)
     if not margin > 0:
         raise ValueError(f"the margin is {margin}; it is above 0 (0.2 in MolFM), or no negative is ever pushed")
     cosines = cosine_logits(a, b)

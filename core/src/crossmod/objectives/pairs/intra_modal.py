@@ -9,7 +9,8 @@ from torch import Tensor
 from crossmod.objectives.pairs.logits import cosine_logits
 from crossmod.objectives.pairs.precision import widened
 from crossmod.objectives.pairs.soft_targets import soft_cross_entropy
-from crossmod.objectives.pairs.targets import from_groups, identity
+from crossmod_kernels import infonce_directions
+from crossmod_kernels.validation import check_groups
 
 
 def nt_xent(
@@ -34,6 +35,7 @@ def nt_xent(
         raise ValueError(
             f"the views have shapes {tuple(first.shape)} and {tuple(second.shape)}; pass two of each sample"
         )
+    check_groups(first, second, group, None)
     views = torch.cat([first, second])
     logits = cosine_logits(views, views, scale)
     others = ~torch.eye(len(views), dtype=torch.bool, device=views.device)
@@ -63,10 +65,9 @@ def intra_modal_contrast(
     Raises:
         ValueError: A queue comes without its groups while the batch has some, or as `cosine_logits`.
     """
-    keys = keys_of(momentum, queue)
-    logits = cosine_logits(online, keys, scale)
-    targets = hard_targets(logits, group, queue, queue_group)
-    return soft_cross_entropy(logits, targets, direction="online -> momentum")
+    columns = groups_of_both(group, queue, queue_group)
+    rows, keys = alike(online, keys_of(momentum, queue))
+    return infonce_directions(rows, keys, scale, group_a=group, group_b=columns).loss_a.mean()
 
 
 def keys_of(
@@ -77,22 +78,28 @@ def keys_of(
     return own if queue is None else torch.cat([own, queue.detach().to(own.dtype)])
 
 
-def hard_targets(
-    logits: Float[Tensor, "batch keys"],
+def alike(
+    rows: Float[Tensor, "batch dim"], keys: Float[Tensor, "keys dim"]
+) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "keys dim"]]:
+    """Rows and keys in the wider of their types, at least float32, so that half precision forms no products."""
+    dtype = torch.promote_types(widened(rows).dtype, widened(keys).dtype)
+    return rows.to(dtype), keys.to(dtype)
+
+
+def groups_of_both(
     group: Int64[Tensor, "batch"] | None,
     queue: Float[Tensor, "queued dim"] | None,
     queue_group: Int64[Tensor, "queued"] | None,
-) -> Float[Tensor, "batch keys"]:
-    """Identity on the batch's own keys, or the groups' shares over batch and queue.
+) -> Int64[Tensor, "keys"] | None:
+    """The groups of the batch's keys and then of the queue's; None where there are none.
 
     Raises:
         ValueError: Groups are given for the batch or for the queue alone.
     """
     if group is None and queue_group is None:
-        return identity(*logits.shape, like=logits)
+        return None
     if group is None or (queue is not None and queue_group is None):
         raise ValueError(
             "groups are given for the batch or the queue alone; pass the ids of both, -100 where a queue is unfilled"
         )
-    columns = group if queue_group is None else torch.cat([group, queue_group])
-    return from_groups(group, columns, like=logits)
+    return group if queue_group is None else torch.cat([group, queue_group])

@@ -12,6 +12,7 @@ from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d, adapti
 
 from crossmod.objectives.pairs.precision import unit, widened, without_autocast
 from crossmod.objectives.pairs.tokens import mean_weights, real_tokens
+from crossmod_kernels.validation import check_groups
 
 _POOLS: dict[int, Callable[..., Tensor]] = {
     1: adaptive_avg_pool1d,
@@ -22,36 +23,40 @@ _POOLS: dict[int, Callable[..., Tensor]] = {
 
 def global_local_contrast(
     pooled: Float[Tensor, "batch dim"],
-    local: Float[Tensor, "batch places dim"],
+    local: Float[Tensor, "samples places dim"],
     scale: Float[Tensor, ""],
-    mask: Bool[Tensor, "batch places"] | None = None,
+    mask: Bool[Tensor, "samples places"] | None = None,
     *,
-    group: Int64[Tensor, "batch"] | None = None,
+    group: Int64[Tensor, "samples"] | None = None,
 ) -> Float[Tensor, ""]:
     """mean_i mean_q -log( e^{s_iiq} / (e^{s_iiq} + sum_{j != i, q'} e^{s_ijq'}) ), s_ijq = scale <z_i, l_jq>.
 
     TCL's LMI (arXiv:2202.10401). One positive a time: a sample's other locals are not in its denominator. Locals are
     constants and taken as they are: normalise tokens before pooling them, not after. With `group`, locals of the same
-    group are no negatives either; TCL keeps them as negatives [ours]. A sample without negatives loses nothing.
+    group are no negatives either; TCL keeps them as negatives [ours]. A sample without negatives loses nothing. Samples
+    beyond the batch, those of other processes, are negatives alone.
 
     Shape:
-        pooled: [batch, dim], any length; local: [batch, places, dim]; scale: []; mask: [batch, places], true = real.
+        pooled: [batch, dim], any length; local: [samples, places, dim], samples >= batch; scale: [];
+        mask: [samples, places], true = real; group: [samples].
 
     Raises:
         ValueError: Shapes do not fit, or a sample has no real local.
     """
     mask = real_tokens("the locals", local, mask)
-    if pooled.ndim != 2 or pooled.shape != (local.shape[0], local.shape[2]):
+    if pooled.ndim != 2 or pooled.shape[1] != local.shape[2] or not 0 < len(pooled) <= len(local):
         raise ValueError(
             f"pooled vectors have shape {tuple(pooled.shape)} beside locals of shape {tuple(local.shape)}; pass "
-            "[batch, dim] and [batch, places, dim]"
+            "[batch, dim] and [samples, places, dim], at least one sample a pooled vector"
         )
+    check_groups(local, local, group, None)
     with without_autocast(pooled):
         local = widened(local.detach()).masked_fill(~mask[..., None], 0.0)
         logits = scale * torch.einsum("id,jqd->ijq", unit(pooled), local)
-    own = torch.arange(len(pooled), device=pooled.device) if group is None else group
-    negative = (own[:, None] != own[None, :])[..., None] & mask
-    positive = logits.diagonal(dim1=0, dim2=1).t()
+    rows = torch.arange(len(pooled), device=pooled.device)
+    own = torch.arange(len(local), device=pooled.device) if group is None else group
+    negative = (own[: len(pooled), None] != own)[..., None] & mask
+    positive, mask = logits[rows, rows], mask[: len(pooled)]
     alone = ~negative.flatten(1).any(1, keepdim=True)
     # A row of -inf throughout has no gradient that is a number, so rows without negatives are kept out of it.
     rivals = logits.masked_fill(~negative, -torch.inf).flatten(1).masked_fill(alone, 0.0).logsumexp(1, keepdim=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from crossmod.objectives.pairs.intra_modal import hard_targets, keys_of
-from crossmod.objectives.pairs.logits import cosine_logits
-from crossmod.objectives.pairs.soft_targets import PairLoss, soft_target_infonce
-from crossmod.objectives.pairs.targets import momentum_soft
+from crossmod.objectives.pairs.intra_modal import alike, groups_of_both, keys_of
+from crossmod.objectives.pairs.soft_targets import PairLoss
+from crossmod_kernels import distilled_rows
 
 
 class MomentumKeys(NamedTuple):
@@ -40,8 +38,8 @@ def momentum_contrast(
 
     T = share * softmax(scale <momentum row, keys>) + (1 - share) * hard. Keys and targets are constants; rows and the
     scale have gradients. Without `group` the hard target is the own pair, and queued duplicates count as negatives, as
-    in ALBEF's pre-training; with it they share the target, as in its fine-tuning. Over processes each scores its own
-    rows against its own batch's keys and the common queue, as ALBEF does: nothing is gathered.
+    in ALBEF's pre-training; with it they share the target, as in its fine-tuning. No matrix of rows by keys is held.
+    Nothing is gathered over processes here; the keys of others may stand in the queue like older ones.
 
     Shape:
         a, b: [batch, dim]; scale: []; group: [batch].
@@ -53,17 +51,24 @@ def momentum_contrast(
     shapes = [tuple(rows.shape) for rows in (a, b, keys_a.batch, keys_b.batch)]
     if len(set(shapes)) > 1:
         raise ValueError(f"rows and momentum features have shapes {shapes}; all four belong to the same batch")
-    logits_ab, targets_ab = _direction(a, keys_a.batch, keys_b, scale, share, group)
-    logits_ba, targets_ba = _direction(b, keys_b.batch, keys_a, scale, share, group)
-    return soft_target_infonce(logits_ab, logits_ba, targets_ab, targets_ba)
+    loss_ab = _direction(a, keys_a.batch, keys_b, scale, share, group)
+    loss_ba = _direction(b, keys_b.batch, keys_a, scale, share, group)
+    return PairLoss((loss_ab + loss_ba) / 2, loss_ab, loss_ba)
 
 
 def _direction(
     rows: Tensor, momentum_rows: Tensor, keys: MomentumKeys, scale: Tensor, share: float, group: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    every_key = keys_of(keys.batch, keys.queue)
-    logits = cosine_logits(rows, every_key, scale)
-    with torch.no_grad():
-        hard = hard_targets(logits, group, keys.queue, keys.queue_group)
-        momentum_logits = cosine_logits(momentum_rows, every_key, scale)
-    return logits, momentum_soft(momentum_logits, hard, share)
+) -> Tensor:
+    columns = groups_of_both(group, keys.queue, keys.queue_group)
+    rows, every_key = alike(rows, keys_of(keys.batch, keys.queue))
+    return distilled_rows(
+        rows,
+        every_key,
+        scale,
+        teacher_a=momentum_rows,
+        teacher_b=every_key,
+        teacher_scale=float(scale.detach()),
+        share=share,
+        group_a=group,
+        group_b=columns,
+    ).mean()

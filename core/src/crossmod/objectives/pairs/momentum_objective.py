@@ -12,6 +12,7 @@ from crossmod.contracts.objective import Forwards, Objective, Outcome
 from crossmod.contracts.tower import Features, Tower
 from crossmod.errors import UserError
 from crossmod.objectives.pairs.momentum import MomentumKeys
+from crossmod.objectives.pairs.momentum_gathering import gather_sides
 from crossmod.objectives.pairs.precision import unit
 from crossmod.objectives.pairs.targets import ramped_share
 from crossmod.objectives.pairs.tokens import unit_tokens
@@ -67,9 +68,18 @@ class MomentumSide(nn.Module):
         """
         online = self.project(forwards.features(self.modality).pooled[rows])
         slow: Features = self.slow_tower(batch.inputs[self.modality])
-        queued = self.queue.rows()
-        keys = MomentumKeys(unit(self.slow_project(slow.pooled[rows])), queued.features, queued.group)
+        keys = self._keys(unit(self.slow_project(slow.pooled[rows])))
         return Side(online, keys, *(self._locals(slow, rows) if local else (None, None)))
+
+    def see_nothing(self, *, local: bool) -> Side:
+        """The side of a process whose batch has no pair: it still holds the queue, and takes part in gathering."""
+        width = self.queue.features.shape[1]
+        nothing = self.queue.features.new_zeros(0, width)
+        none_of = (nothing[:, None], nothing.new_zeros(0, 1, dtype=torch.bool)) if local else (None, None)
+        return Side(nothing, self._keys(nothing), *none_of)
+
+    def _keys(self, own: Tensor) -> MomentumKeys:
+        return MomentumKeys(own, *self.queue.rows())
 
     def _locals(self, slow: Features, rows: Tensor) -> tuple[Tensor, Tensor]:
         if slow.tokens is None:
@@ -90,7 +100,8 @@ class MomentumObjective(Objective):
 
     A batch holds one view of each item, so that online and slow features differ by weights and dropout alone. The
     projections belong to this objective: retrieval by embeddings stays the model's own, so pair it with a contrast of
-    embeddings that trains them.
+    embeddings that trains them. Several processes give the loss and the gradient of one with all rows, whose keys each
+    of them sees.
 
     Args:
         a: One side.
@@ -111,22 +122,34 @@ class MomentumObjective(Objective):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, forwards: Forwards, batch: Batch) -> Outcome:
-        """Move the slow towers, score the rows that have both modalities, then queue them; none at all is a zero."""
+        """Move the slow towers, score the rows that have both modalities, then queue them; none at all is a zero.
+
+        Every process takes part in every step, perhaps with no row, so that all queues stay equal.
+        """
         position_a, position_b, group = batch.common(self.a.modality, self.b.modality)
         for side in (self.a, self.b):
             side.follow_(forwards.tower(side.modality))
         share = ramped_share(int(self.steps), self.weights.ramp_steps, self.weights.share)
         self.steps += 1
-        if not len(group):
-            self._enqueue(None, group)
-            nothing = self.scale() * 0
-            return Outcome(nothing, {"loss": nothing.detach()})
         local = self.weights.local > 0
-        a = self.a.see(forwards, batch, position_a, local=local)
-        b = self.b.see(forwards, batch, position_b, local=local)
+        if len(group):
+            a = self.a.see(forwards, batch, position_a, local=local)
+            b = self.b.see(forwards, batch, position_b, local=local)
+        else:
+            a, b = self.a.see_nothing(local=local), self.b.see_nothing(local=local)
+        outcome = self._score(a, b, group, share)
+        for side, seen in ((self.a, a), (self.b, b)):
+            side.queue.enqueue_(seen.keys.batch, group)
+        return outcome
+
+    def _score(self, a: Side, b: Side, group: Tensor, share: float) -> Outcome:
+        scale = self.scale()
+        a, b, weight = gather_sides(a, b, group)
+        if not len(group):
+            nothing = scale * 0
+            return Outcome(nothing, {"loss": nothing.detach()})
         if not self.groups:
             a, b = (side._replace(keys=side.keys._replace(queue_group=None)) for side in (a, b))
-        scale = self.scale()
         parts = triple_contrast(
             a,
             b,
@@ -136,17 +159,9 @@ class MomentumObjective(Objective):
             local_weight=self.weights.local,
             group=group if self.groups else None,
         )
-        self._enqueue((a, b), group)
         terms: dict[str, Tensor] = {**parts._asdict(), "scale": scale, "queued": scale.new_tensor(len(self.a.queue))}
-        return Outcome(parts.loss, {name: value.detach() for name, value in terms.items()})
+        return Outcome(weight * parts.loss, {name: value.detach() for name, value in terms.items()})
 
     def after_step(self) -> None:
         """Clamp the scale."""
         self.scale.clamp_()
-
-    def _enqueue(self, sides: tuple[Side, Side] | None, group: Tensor) -> None:
-        """Called by every process in every step, perhaps with no row: the queues stay equal."""
-        for number, side in enumerate((self.a, self.b)):
-            width = side.queue.features.shape[1]
-            rows = side.queue.features.new_zeros(0, width) if sides is None else sides[number].keys.batch
-            side.queue.enqueue_(rows, group)

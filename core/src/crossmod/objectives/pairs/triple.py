@@ -17,13 +17,14 @@ class Side(NamedTuple):
 
     Shape:
         online: [batch, dim], with gradient; keys: momentum features (of another view) and queue;
-        local: [batch, places, dim], momentum locals, or None; mask: [batch, places], true = real.
+        local: [samples, places, dim], momentum locals, or None; mask: [samples, places], true = real; samples beyond
+        the batch are negatives alone.
     """
 
     online: Float[Tensor, "batch dim"]
     keys: MomentumKeys
-    local: Float[Tensor, "batch places dim"] | None = None
-    mask: Bool[Tensor, "batch places"] | None = None
+    local: Float[Tensor, "samples places dim"] | None = None
+    mask: Bool[Tensor, "samples places"] | None = None
 
 
 class TripleLoss(NamedTuple):

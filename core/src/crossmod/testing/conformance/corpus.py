@@ -27,6 +27,7 @@ class CorpusConformance(Conformance):
         lengths |= {"group": len(corpus.group), "split": len(corpus.split)}
         lengths |= {} if corpus.subject is None else {"subject": len(corpus.subject)}
         lengths |= {f"label {name}": len(label.values) for name, label in corpus.labels.items()}
+        lengths |= {f"attribute {name}": len(values) for name, values in corpus.attributes.items()}
         assert {name: length for name, length in lengths.items() if length != len(corpus.ids)} == {}
 
     def test_rows_point_at_items(self, corpus: Corpus) -> None:
@@ -89,7 +90,10 @@ class CorpusConformance(Conformance):
         for name, column in corpus.columns.items():
             training = [_key(item) for item in corpus.training_items(name)]
             assert len(training) <= len(column.items)
-            assert not set(training) - _held(column, corpus.rows("train")), name
+            rows = corpus.rows("train")
+            attached = [entry for entry in corpus.attached.values() if entry.modality == name]
+            further = [int(i) for entry in attached for i in entry.item[np.isin(entry.row, rows)]]
+            assert not set(training) - _held(column, rows) - {_key(column.items[i]) for i in further}, name
 
 
 def _held(column: Column, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> set[str]:

@@ -1,0 +1,116 @@
+"""Every objective of a recipe: on no row, on one, without a common modality, and under half-precision autocast."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from crossmod.contracts.batch import Batch
+from crossmod.model import CrossModal
+from crossmod.objectives import settings as everything
+from crossmod.objectives.mixture import Mixture
+from crossmod.recipe import EmbeddingSettings, ObjectiveSettings
+from crossmod.testing.tiny import TinyData
+from crossmod.text.settings import TextTransformer
+from crossmod.training.backward import backward
+from crossmod.training.forwards import BatchForwards
+
+TOWERS = runpy.run_path(str(Path(__file__).with_name("local") / "series_tower.py"))
+ROWS = 12
+PAIR: dict[str, Any] = {"a": "a", "b": "text"}
+SMALL: dict[str, Any] = {"width": 16, "depth": 1, "heads": 2}
+
+# Name of the settings class, and what to give it.
+RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
+    "clip": ("InfoNCE", PAIR),
+    "siglip": ("SigLIP", PAIR),
+    "smoothed": ("SmoothedInfoNCE", PAIR),
+    "cwcl": ("CWCL", PAIR),
+    "cwcl both": ("CWCL", PAIR | {"weighted": "both", "power": 2.0}),
+    "cwcl sharpened": ("CWCL", PAIR | {"sharpen": 0.1}),
+    "noise": ("NoiseAdaptive", PAIR | {"samples": ROWS, "warmup_steps": 0, "refit_steps": 1}),
+    "hinge": ("HardestNegative", PAIR),
+    "identities": ("IdentityContrast", PAIR),
+    "gap": ("ModalityGap", PAIR),
+    "views": ("MultiView", {"pairs": [["a", "text"], ["b", "text"]]}),
+    "filip": ("FILIP", PAIR | {"width": 8}),
+    "filip reduced": ("FILIP", PAIR | {"width": 8, "reduced_a": 3, "reduction_groups": 2}),
+    "filip selected": ("FILIP", PAIR | {"width": 8, "kept_share": 0.5, "half": True}),
+    "fdt": ("FDT", PAIR | {"codes": 32, "width": 8, "temperature": 1.0}),
+    "momentum": ("MomentumContrast", PAIR | {"width": 8, "queue": 16, "intra_weight": 1.0, "local_weight": 1.0}),
+    "masked tokens": ("MaskedTokens", {"modality": "text"}),
+    "masked language": ("MaskedLanguage", {"modality": "text", "share": 0.3}),
+    "prefix": ("PrefixLanguage", {"modality": "text", **SMALL}),
+    "attributes": ("AttributePrediction", {"modality": "text", "condition": "a", "heads": 2}),
+    "masked patches": ("MaskedPatches", {"modality": "a", **SMALL}),
+    "masked modalities": ("MaskedModalities", {"modalities": ("a", "b"), "visible": 6, "joint_width": 16, **SMALL}),
+    "mixed patches": ("MixedPatches", {"modality": "a", "text": "b", "members": 2, "width": 8}),
+    "colours": ("TextGuidedColourisation", {"modality": "picture", "text": "a", "width": 16}),
+    "nearest codes": ("VectorQuantisation", {"modalities": ("a", "text"), "kind": "nearest", "width": 6, "codes": 5}),
+    "gumbel codes": ("VectorQuantisation", {"modalities": ("a", "text"), "kind": "gumbel", "width": 6, "codes": 5}),
+    "distillation": ("SelfDistillation", {"modality": "a"}),
+    "spans": ("SpanDenoising", {"modality": "text", "width": 8, "heads": 2}),
+    "matching": ("PairMatching", PAIR),
+    "moment words": ("MomentWords", {"moment": "a", "text": "text", "width": 16}),
+    "resolutions": ("CrossResolution", {"short": "a", "long": "b", "text": "text", "projected": 16}),
+    "resolutions predicted": ("CrossResolution", {"short": "a", "long": "b", "text": "text", "mode": "predict"}),
+}
+FUSED = ("PairMatching", "CrossResolution")
+
+
+def _settings(name: str) -> ObjectiveSettings:
+    kind, given = RECIPES[name]
+    if kind in FUSED:
+        given = given | {"fusion": everything.TokenConcatenation(**SMALL)}
+    made: ObjectiveSettings = getattr(everything, kind)(**given)
+    return made
+
+
+def _parts(name: str, rows: int, lacking: tuple[str, ...] = ()) -> tuple[CrossModal, Mixture, Batch]:
+    items = list(TinyData(points=40).build().training_items("text"))
+    text = TextTransformer(depth=1, width=16, heads=2, length=24, vocabulary=300, dropout=0.0)
+    processor = text.fit_processor(items)
+    towers = {name: TOWERS["Series"]() for name in "ab"} | {"picture": TOWERS["Pictures"]()}
+    model = CrossModal({**towers, "text": text.build(processor)}, EmbeddingSettings(width=8))
+    inputs = {"a": TOWERS["waves"](rows), "b": TOWERS["waves"](rows, 32, 5), "picture": TOWERS["waves"](rows, 48, 3)}
+    inputs["text"] = processor(items[: max(1, rows)]).take(torch.arange(rows))
+    batch: Batch = TOWERS["batch_of"](rows, {each: range(rows) for each in lacking}, **inputs)
+    return model, Mixture({"term": _settings(name)}, dict(model.towers)), batch
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_row_and_nothing_in_common_cost_a_zero_with_gradient(name: str) -> None:
+    for rows, lacking in ((0, ()), (3, ("a", "b", "picture", "text"))):
+        model, mixture, batch = _parts(name, rows, lacking)
+        outcome = mixture(BatchForwards(model, batch), batch, 0)
+        outcome.loss.backward()
+        mixture.after_step()
+        assert float(outcome.loss.detach()) == 0
+        for parameter in (*model.parameters(), *mixture.parameters()):
+            assert parameter.grad is None or not bool(parameter.grad.any())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_one_row_costs_a_number(name: str) -> None:
+    model, mixture, batch = _parts(name, 1)
+    terms = backward(model, mixture, batch, 0)
+    mixture.after_step()
+    assert all(bool(torch.isfinite(value).all()) for value in terms.values())
+    for parameter in (*model.parameters(), *mixture.parameters()):
+        assert parameter.grad is None or bool(torch.isfinite(parameter.grad).all())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_autocast_trains_it_with_a_loss_in_single_precision(name: str) -> None:
+    model, mixture, batch = _parts(name, ROWS)
+    with torch.autocast("cpu", torch.bfloat16):
+        outcome = mixture(BatchForwards(model, batch), batch, 0)
+    outcome.loss.backward()
+    assert outcome.loss.dtype == torch.float32 and bool(torch.isfinite(outcome.loss))
+    found = [p.grad for p in (*model.parameters(), *mixture.parameters()) if p.grad is not None]
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in found)
+    assert any(bool(gradient.any()) for gradient in found)
