@@ -30,7 +30,12 @@ class Medical:
         "image": ["", "absent.nii.gz", "a\0b", 7, "x" * 5000],
         "text": ["", 7, None, "lone \udc80 surrogate"],
     }
-    required = dict.fromkeys(("m3ae", "ptunifier", "pubmedclip"), ("--data.root=absent",))
+    required = {  # noqa: RUF012 - as above
+        **dict.fromkeys(
+            ("ct-rate-reports", "lidc", "m3ae", "ptunifier", "pubmedclip", "radclip-slices"), ("--data.root=absent",)
+        ),
+        "radclip": ("--data.root=absent", "--run.initialise=absent"),
+    }
 
     @pytest.fixture(scope="class")
     @classmethod

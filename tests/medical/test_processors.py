@@ -164,3 +164,25 @@ def test_hostile_images_are_rejected_in_words(tmp_path: Path) -> None:
     reasons = [reason for _, reason in processed.rejected]
     assert reasons[0] == "it is no image of a known kind" and reasons[3] == "there is no such file"
     assert "broken" in reasons[1] and "more pixels than any image" in reasons[2]
+
+
+@pytest.mark.parametrize("change", [{"windows_hu": ((-160.0, 240.0),)}, {"spacing_mm": (2.0, 2.0, 4.0)}])
+def test_other_volumes_are_taken_only_where_the_grid_says_so(grid: VolumeGrid, change: dict[str, Any]) -> None:
+    other = replace(grid, **change)
+    prepared = VolumeInputs(torch.zeros((1, *grid.shape), dtype=torch.int16), other)
+    name = next(iter(change))
+    with pytest.raises(UserError, match=f"prepared with {name} .*other_grids to accept"):
+        VolumeProcessor(grid).check(prepared)
+    with pytest.raises(UserError, match=r"inputs with .*other_grids to accept"):
+        VolumeProcessor(grid).require(VolumeProcessor(other).spec)
+    accepting = VolumeProcessor(replace(grid, other_grids="accept"))
+    accepting.check(prepared)
+    assert accepting.require(VolumeProcessor(other).spec) == accepting
+    VolumeProcessor(grid).check(VolumeInputs(prepared.voxels, replace(grid, cache="off")))
+
+
+def test_no_override_makes_other_units_or_directions_acceptable(grid: VolumeGrid) -> None:
+    accepting = VolumeProcessor(replace(grid, other_grids="accept"))
+    for name, value in (("unit", "grey"), ("orientation", "LPS"), ("kind", "image")):
+        with pytest.raises(UserError, match=f"inputs with {name}"):
+            accepting.require({**accepting.spec, name: value})

@@ -51,6 +51,13 @@ def test_a_text_of_several_studies_describes_them_all(tmp_path: Path) -> None:
     assert weight == {"a": 2.0, "b": 2.0, "c": 1.0, "d": 1.0}
 
 
+def test_texts_that_differ_in_case_and_blanks_alone_describe_the_same(tmp_path: Path) -> None:
+    lines = ["image,text,who", "a,CHEST CT,p", "b,Chest  CT.,p", "c,chest ct axial,p", "d,CHEST CT,p"]
+    corpus = read(tmp_path, lines, patient="who")
+    group = dict(zip(corpus.ids, corpus.group.tolist(), strict=True))
+    assert group["a"] == group["b"] == group["d"] != group["c"]
+
+
 def test_labels_are_read_and_others_than_0_and_1_rejected(tmp_path: Path) -> None:
     lines = ["image,text,Pleural_effusion", "a,One.,1", "b,Two.,0", "c,Three.,", "d,Four.,maybe"]
     corpus = read(tmp_path, lines, labels=["Pleural_effusion"])

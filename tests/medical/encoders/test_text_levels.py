@@ -9,7 +9,8 @@ from crossmod.errors import UserError
 from crossmod.objectives.local.settings import MaskedLanguage
 from crossmod_medical.encoders.report_settings import ReportLevels
 from crossmod_medical.encoders.sentence_processor import SentenceProcessor
-from crossmod_medical.encoders.text_levels import LevelledTextTower, sentence_means
+from crossmod_medical.encoders.sentence_tower import sentence_means
+from crossmod_medical.encoders.text_levels import LevelledTextTower
 
 SETTINGS = ReportLevels(vocabulary=300, length=96, width=24, depth=1, heads=2, dropout=0.0)
 

@@ -27,7 +27,7 @@ def test_splits_kinds_and_templates(questions: Path) -> None:
 
 
 def test_all_phrasings_of_what_is_asked_are_held_back_together(questions: Path) -> None:
-    corpus = VqaRad(root=str(questions), phrases="all", held_back=0.3).build()
+    corpus = VqaRad(root=str(questions), phrases="all", held_back=0.3, held_back_by="question").build()
     answers = corpus.columns["text"]
     by_split = {
         split: {(image(corpus, row), answers.items[answers.item[row]]) for row in corpus.rows(split)}
@@ -36,6 +36,17 @@ def test_all_phrasings_of_what_is_asked_are_held_back_together(questions: Path) 
     assert by_split["validation"] and not by_split["train"] & by_split["validation"]
     # Images are shared, as the test shares them.
     assert {asked[0] for asked in by_split["validation"]} & {asked[0] for asked in by_split["train"]}
+
+
+def test_single_questions_are_held_back_and_template_rewordings_never(questions: Path) -> None:
+    corpus = VqaRad(root=str(questions), phrases="all", held_back=0.5).build()
+    validation = corpus.rows("validation")
+    lines = [json.loads(line) for line in (questions / "train.jsonl").read_text().splitlines()]
+    phrase = {str(line["qid"]): line["phrase_type"] for line in lines}
+    eligible = [name for name, kind in phrase.items() if kind != "frame"]
+    assert len(validation) == round(0.5 * len(eligible))
+    assert {phrase[corpus.ids[row]] for row in validation} == {"freeform"}
+    assert not {corpus.ids[row] for row in validation} & {corpus.ids[row] for row in corpus.rows("train")}
 
 
 def test_rows_with_one_answer_are_one_group(questions: Path) -> None:
@@ -81,6 +92,21 @@ def test_the_real_corpus_has_the_published_counts(real_questions: Path) -> None:
     closed = corpus.labels["question kind"].values[test].sum()
     assert closed == 272 and not corpus.rejected
     assert len(VqaRad(root=str(real_questions), phrases="all", held_back=0.0).build().rows("train")) == 3064
+
+
+def test_held_back_rows_repeat_training_as_the_test_does(real_questions: Path) -> None:
+    corpus = VqaRad(root=str(real_questions), phrases="all").build()
+    answer, opened = corpus.columns["text"].item, corpus.labels["question kind"].values == 0
+    train = corpus.rows("train")
+    asked = {(image(corpus, row), answer[row]) for row in train}
+    shares = {}
+    for split in ("validation", "test"):
+        rows = [row for row in corpus.rows(split) if opened[row]]
+        shares[split] = (
+            np.mean([(image(corpus, row), answer[row]) in asked for row in rows]),
+            np.isin(answer[rows], answer[train]).mean(),
+        )
+    np.testing.assert_allclose(shares["validation"], shares["test"], atol=0.05)
 
 
 def image(corpus: object, row: int) -> str:

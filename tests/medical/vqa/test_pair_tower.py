@@ -20,10 +20,10 @@ from crossmod.training.backward import backward
 from crossmod.training.forwards import BatchForwards
 from crossmod.training.prepare import Prepared, prepare
 from crossmod_medical.encoders.settings import ImageTransformer
+from crossmod_medical.encoders.word_numbers import word_beginnings, word_numbers
 from crossmod_medical.grid import ImageGrid
 from crossmod_medical.pairs.inputs import PairInputs
 from crossmod_medical.pairs.masked_patches import PairMaskedPatchesObjective
-from crossmod_medical.pairs.masked_words import word_beginnings, word_numbers
 from crossmod_medical.pairs.objective_settings import (
     PairMaskedPatches,
     PairMaskedWords,

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from crossmod.errors import UserError
+from crossmod.text.settings import TextTransformer
 from crossmod_medical.encoders.settings import ImageTransformer
 from crossmod_medical.grid import ImageGrid
 from crossmod_medical.pairs.inputs import PairInputs
@@ -110,3 +111,11 @@ def test_a_checkpoint_of_another_image_size_is_refused(words: WordProcessor) -> 
     spec = PairProcessor(GRID.build(), words, partial=False).spec
     with pytest.raises(UserError, match="image"):
         PairProcessor(ImageTransformer().grid.build(), words, partial=False).require(spec)
+
+
+def test_a_caption_is_cut_at_tokens_and_not_at_characters() -> None:
+    # PubMedCLIP's release cuts the text at 77 characters before it is tokenised.
+    caption = " ".join(f"finding{number % 7} seen" for number in range(50))
+    tower = TextTransformer(length=77, vocabulary=400)
+    read = tower.fit_processor([caption]).process([caption])
+    assert len(caption.split()) == 100 and 70 <= int(read.arrays["lengths"][0]) <= 77

@@ -51,7 +51,8 @@ class CtRate(MedicalData):
     """A CT-RATE tree (arXiv:2403.17834): NIfTI volumes, reports, labels and metadata as CSV.
 
     The study is what a report describes: all reconstructions of one scan. Volumes that are not on disk are counted
-    and their reports left out, so a part of the download serves.
+    and their reports left out, so a part of the download serves. Age, sex and scanner, where the metadata tables have
+    them, form the subgroups that the evaluation `subgroups` scores.
 
     Args:
         root: The folder that holds `train_fixed`, `valid_fixed` (version 2) or `train`, `valid` (version 1) and the
@@ -96,6 +97,8 @@ class MedicalTable(MedicalData):
         patient: Column of patients, by whom the data are split; empty makes every study a patient.
         root: What paths are relative to; empty takes the folder of the table.
         labels: Columns of findings with 1 for present, 0 for absent, nothing for unknown; zero-shot asks for them.
+        attributes: Columns of what is known of patients or scanners (sex, manufacturer), by whose values the
+            evaluation `subgroups` scores; a column named age, in any case, becomes ranges of twenty years.
         sections: Sections of a report that are kept, such as findings and impression; empty keeps all of it.
         each_section: Also every kept section as a text of its own.
         longest_words: Texts beyond so many words become several rows; 0 leaves it to the tower to cut and count.
@@ -112,6 +115,7 @@ class MedicalTable(MedicalData):
     patient: str = ""
     root: str = ""
     labels: list[str] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
     sections: list[str] = field(default_factory=list)
     each_section: bool = False
     longest_words: int = 0

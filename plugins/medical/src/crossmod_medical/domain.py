@@ -10,7 +10,10 @@ from crossmod.domain import Domain
 from crossmod.recipe import Recipe, TowerSettings, TowersSettings
 from crossmod_medical.data import MedicalData
 from crossmod_medical.encoders.settings import VolumeTransformer
-from crossmod_medical.vqa.settings import EVALUATIONS
+from crossmod_medical.findings.settings import EVALUATIONS as FINDINGS
+from crossmod_medical.nodules.settings import EVALUATIONS as NODULES
+from crossmod_medical.pretraining.evaluation_settings import EVALUATIONS as SENTENCES
+from crossmod_medical.vqa.settings import EVALUATIONS as QUESTIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,8 @@ domain = Domain(
     summary="CT volumes and radiology images with reports",
     recipe=MedicalRecipe,
     recipes=Path(__file__).parent / "recipes",
-    evaluations=EVALUATIONS,
+    evaluations={**QUESTIONS, **NODULES, **FINDINGS, **SENTENCES},
     drawings={"image": "crossmod_medical.drawing:draw_image"},
     finish=("zero-shot",),
+    sheets=("crossmod_medical.heat.sheets:phrase_sheets",),
 )

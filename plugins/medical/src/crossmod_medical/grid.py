@@ -37,6 +37,9 @@ class VolumeGrid(Settings):
             grid would jump over, so that small things keep their share.
         cache: Folder of volumes on this grid, keyed by content and grid; empty takes `$CROSSMOD_CACHE`, or
             `~/.cache/crossmod`; "off" keeps none.
+        other_grids: "refuse" takes no weights that were trained on volumes of another spacing, size, window or
+            interpolation, and no volumes prepared so; "accept" does, at your own risk: what looked like a vessel may
+            look like a calcification then.
     """
 
     spacing_mm: tuple[float, float, float] = (1.5, 1.5, 3.0)
@@ -44,6 +47,7 @@ class VolumeGrid(Settings):
     windows_hu: tuple[tuple[float, float], ...] = ((-1000.0, 1000.0),)
     interpolation: Literal["linear", "area"] = "linear"
     cache: str = ""
+    other_grids: Literal["refuse", "accept"] = "refuse"
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(step) and step > 0 for step in self.spacing_mm):

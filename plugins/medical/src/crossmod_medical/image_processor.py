@@ -13,8 +13,11 @@ import numpy.typing as npt
 
 from crossmod.contracts.processor import Processed, Processor
 from crossmod_medical.grid import ImageGrid
+from crossmod_medical.processors import read_volume
 from crossmod_medical.readers.dicom_headers import decode, number, numbers, read_header
 from crossmod_medical.readers.reasons import UnusableScan
+from crossmod_medical.sources import SliceSource, VolumeSource
+from crossmod_medical.voxel_cache import VoxelCache
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -86,6 +89,8 @@ def read_image(item: Any, grid: ImageGrid) -> npt.NDArray[np.uint8]:
     Raises:
         UnusableScan: It cannot be used; the message says why.
     """
+    if isinstance(item, SliceSource):
+        return read_slice(item, grid)
     if not isinstance(item, str) or not item.strip() or "\0" in item:
         raise UnusableScan("a path was expected")
     path = Path(item)
@@ -98,6 +103,29 @@ def read_image(item: Any, grid: ImageGrid) -> npt.NDArray[np.uint8]:
     image = _dicom_image(path) if path.suffix.lower() in (".dcm", ".dicom") else _picture(path)
     pixels = np.asarray(_fitted(image.convert("L" if grid.channels == 1 else "RGB"), grid))
     return np.ascontiguousarray(pixels[None] if grid.channels == 1 else pixels.transpose(2, 0, 1))
+
+
+def read_slice(source: SliceSource, grid: ImageGrid) -> npt.NDArray[np.uint8]:
+    """One axial slice of a volume in its windows, in eight bits; row 0 is the back, as towers of slices see it.
+
+    Shape:
+        [channels, height, width].
+
+    Raises:
+        UnusableScan: The volume cannot be used, or its slices do not fit the image's grid.
+    """
+    windows = source.grid.windows_hu
+    if source.grid.shape[1:] != grid.size or len(windows) not in (1, grid.channels):
+        raise UnusableScan(
+            f"slices of {list(source.grid.shape[1:])} in {len(windows)} windows are no images of {list(grid.size)} "
+            f"with {grid.channels} channels"
+        )
+    if not 0 <= source.index < source.grid.shape[0]:
+        raise UnusableScan(f"there is no slice {source.index} among {source.grid.shape[0]}")
+    volume = VoxelCache.of(source.grid).read(VolumeSource(source.path), source.grid, read_volume)
+    hounsfield = volume.voxels[source.index].astype(np.float64)
+    channels = [_scaled(hounsfield, low, high) for low, high in windows]
+    return np.stack(channels * (grid.channels // len(windows)))
 
 
 def _picture(path: Path) -> Image:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from crossmod.contracts.processor import Processed, Processor
+from crossmod.errors import UserError
 from crossmod_medical.grid import AIR_HU, VolumeGrid
 from crossmod_medical.readers.opened import open_scan
 from crossmod_medical.readers.reasons import UnusableScan
@@ -20,7 +21,13 @@ from crossmod_medical.sources import VolumeSource, volume_source
 from crossmod_medical.voxel_cache import VoxelCache
 
 if TYPE_CHECKING:
+    from crossmod.contracts.batch import Inputs
     from crossmod_medical.volumes import VolumeInputs
+
+GRID_KEYS = ("spacing_mm", "size", "windows_hu", "interpolation")
+"""What of a spec another grid changes; unit, orientation and padding have no override."""
+
+OVERRIDE = "the tower's grid.other_grids to accept"
 
 ODD_AIR = "volumes whose corners are far from air (-1000 HU): are they in hounsfield units, scaled once?"
 UNEVEN = "volumes with tilted, turned or unevenly spaced slices, interpolated onto the grid"
@@ -81,6 +88,39 @@ class VolumeProcessor(Processor):
             "interpolation": self.grid.interpolation,
             "padding_hu": AIR_HU,
         }
+
+    def require(self, spec: Mapping[str, Any]) -> Self:
+        """This processor, if the checkpoint's volumes lie on its grid or the grid accepts others.
+
+        Raises:
+            UserError: They do not; the sentence names the first difference and the override.
+        """
+        own = self.spec
+        super().require({**spec, **{name: own[name] for name in GRID_KEYS}})
+        if self.grid.other_grids == "accept":
+            return self
+        try:
+            return super().require(spec)
+        except UserError as error:
+            raise UserError(f"{error} To use it on this grid nevertheless, set {OVERRIDE}.") from None
+
+    def check(self, inputs: Inputs) -> None:
+        """Refuse volumes that were prepared on another grid or with other windows, unless the grid accepts them.
+
+        Raises:
+            UserError: They were; the sentence names the first difference and the override.
+        """
+        from crossmod_medical.volumes import VolumeInputs
+
+        if not isinstance(inputs, VolumeInputs) or self.grid.other_grids == "accept":
+            return
+        own, other = self.spec, VolumeProcessor(inputs.spec).spec
+        for name in GRID_KEYS:
+            if own[name] != other[name]:
+                raise UserError(
+                    f"these volumes were prepared with {name} {other[name]}, and the model reads {own[name]}; prepare "
+                    f"them with the model's own processor, or set {OVERRIDE}."
+                )
 
     def process(self, items: Sequence[Any]) -> Processed:
         """Read volumes onto the grid; one that cannot be used is rejected with a reason."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from crossmod_medical.grid import VolumeGrid
+
 
 @dataclass(frozen=True)
 class VolumeSource:
@@ -29,6 +31,24 @@ class VolumeSource:
 
     def __str__(self) -> str:
         return self.name or self.path
+
+
+@dataclass(frozen=True)
+class SliceSource:
+    """One axial slice of a volume as a 2-D image, as a tower of slices sees it (RadCLIP).
+
+    Args:
+        path: The volume: a NIfTI file or a folder of DICOM slices.
+        grid: The grid that the volume is brought to; its windows become the image's channels.
+        index: Which slice of the grid, counted towards the head.
+    """
+
+    path: str
+    grid: VolumeGrid
+    index: int
+
+    def __str__(self) -> str:
+        return f"slice {self.index} of {self.path}"
 
 
 def volume_source(item: Any) -> VolumeSource | None:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
 from crossmod.sources.splits import random_split
 from crossmod.sources.tables import Row, Table, open_table
+from crossmod_medical.corpora.ct_rate_attributes import read_attributes
 from crossmod_medical.corpora.studies import StudyRecord, assemble_studies
 from crossmod_medical.data import CtRate
 from crossmod_medical.reports.chunks import chunk_report
@@ -82,7 +83,7 @@ def read_ct_rate(settings: CtRate) -> Corpus:
     base = root / "dataset" if (root / "dataset").is_dir() else root
     rejected: list[Rejected] = []
     metadata = _metadata(base) if settings.version == 1 else {}
-    labels = _labels(base, rejected)
+    labels, attributes = _labels(base, rejected), read_attributes(_tables(base, METADATA))
     studies: dict[str, StudyRecord] = {}
     absent = 0
     for name, line, texts in _reports(base, settings, rejected):
@@ -96,7 +97,13 @@ def read_ct_rate(settings: CtRate) -> Corpus:
         record = studies.setdefault(
             name.study,
             StudyRecord(
-                name.study, name.patient_name, "", [], [(text, line) for text in texts], labels.get(str(name), {})
+                name.study,
+                name.patient_name,
+                "",
+                [],
+                [(text, line) for text in texts],
+                labels.get(str(name), {}),
+                attributes.get(str(name), {}),
             ),
         )
         assert isinstance(record.images, list)
@@ -125,10 +132,7 @@ def _with_splits(studies: Mapping[str, StudyRecord], settings: CtRate) -> list[S
     training = [record for record in studies.values() if record.patient.startswith("train")]
     drawn = random_split([record.patient for record in training], shares, settings.split_seed)
     split = {record.id: part for record, part in zip(training, drawn, strict=True)}
-    return [
-        StudyRecord(record.id, record.patient, split.get(record.id, "test"), record.images, record.texts, record.labels)
-        for record in studies.values()
-    ]
+    return [replace(record, split=split.get(record.id, "test")) for record in studies.values()]
 
 
 def _tables(base: Path, names: tuple[str, ...]) -> Iterator[Table]:

@@ -12,6 +12,7 @@ from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
 from crossmod.sources.splits import check_fractions, random_split, read_split
 from crossmod.sources.tables import Row, Table, open_table
+from crossmod_medical.corpora.ages import age_group
 from crossmod_medical.corpora.paths import EscapingPath, below_root
 from crossmod_medical.corpora.studies import StudyRecord, assemble_studies
 from crossmod_medical.corpora.texts import report_texts
@@ -47,6 +48,7 @@ class _Study:
     images: dict[str, int] = field(default_factory=dict)
     texts: dict[str, int] = field(default_factory=dict)
     labels: dict[str, float] = field(default_factory=dict)
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 def read_medical_table(settings: MedicalTable) -> Corpus:
@@ -69,6 +71,7 @@ def read_medical_table(settings: MedicalTable) -> Corpus:
             images=list(study.images.items()),
             texts=list(study.texts.items()),
             labels=study.labels,
+            attributes=study.attributes,
         )
         for (name, study), split in zip(studies.items(), splits, strict=True)
     ]
@@ -95,6 +98,7 @@ class _Reader:
         self.patient_at = table.position(settings.patient) if settings.patient else -1
         self.split_at = table.position(settings.split_column) if settings.split_by == "column" else -1
         self.labels_at = {name: table.position(name) for name in settings.labels}
+        self.attributes_at = {name: table.position(name) for name in settings.attributes}
 
     def read(self) -> tuple[dict[str, _Study], list[Rejected]]:
         """Studies by identifier, and the rows that could not be used."""
@@ -131,6 +135,9 @@ class _Reader:
             study.images.setdefault(path, row.line)
         for text in texts:
             study.texts.setdefault(text, row.line)
+        for attribute, at in self.attributes_at.items():
+            if value := attribute_value(attribute, row.cells[at]):
+                study.attributes.setdefault(attribute, value)
         study.labels.update({label: value for label, value in labels.items() if not math.isnan(value)})
 
     def _path(self, cell: str) -> str:
@@ -170,6 +177,14 @@ class _Reader:
                 f"{self.settings.path} gives study {name!r} two {what}, on lines {study.line} and {line}; "
                 "give the rows of a study the same."
             )
+
+
+def attribute_value(name: str, cell: Any) -> str:
+    """What a cell says of a patient or scanner, an age as its range; nothing where it says nothing."""
+    if "age" in name.lower().replace("_", " ").split():
+        return age_group(cell)
+    value = " ".join(str(cell).split())
+    return "" if value.lower() in UNKNOWN else value[:80]
 
 
 def _listed(text: str | list[str]) -> Sequence[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from crossmod.contracts.corpus import Column, Corpus, Rejected
 from crossmod.errors import UserError
 from crossmod.sources.groups import groups_of
+from crossmod_medical.corpora.texts import same_text
 from crossmod_medical.reports.prompts import Finding, finding_labels
 
 
@@ -26,6 +27,7 @@ class StudyRecord:
         images: Its volumes or images (reconstructions, views), each with its line in the source.
         texts: Its texts (report, sections), each with its line; the first is the fullest.
         labels: By finding, 1 where it is present, 0 where it is not; what is missing is unknown.
+        attributes: By name (age, sex, scanner), what is known of the patient or of the device.
     """
 
     id: str
@@ -34,6 +36,7 @@ class StudyRecord:
     images: Sequence[tuple[Any, int]]
     texts: Sequence[tuple[str, int]]
     labels: Mapping[str, float] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def assemble_studies(
@@ -46,8 +49,8 @@ def assemble_studies(
 ) -> Corpus:
     """Lay studies out as rows: every volume of a study with every one of its texts, all in one group.
 
-    A text that several studies share ("Normal CT of the chest.") describes all of them: where a study has a text of
-    its own besides, the shared one is left out and counted; where it has none, the studies share a group.
+    A text that several studies share ("Normal CT of the chest.", in whatever case) describes all of them: where a study
+    has a text of its own besides, the shared one is left out and counted; where it has none, the studies share a group.
 
     Raises:
         UserError: There is no study, or a patient stands in two splits.
@@ -63,7 +66,7 @@ def assemble_studies(
         for image in (*record.images,) or (None,)
         for text in (*own,) or (None,)
     ]
-    shared = ["" if text is None else f"{records[number].split}\n{text[0]}" for number, _, text in rows]
+    shared = ["" if text is None else f"{records[number].split}\n{same_text(text[0])}" for number, _, text in rows]
     group = groups_of([str(number) for number, _, _ in rows], shared)
     images = _Items(("image", image[0], image[1]) if image else None for _, image, _ in rows)
     written = _Items(
@@ -88,6 +91,10 @@ def assemble_studies(
         labels=finding_labels(values, findings),
         weight=_weights([number for number, _, _ in rows], group.tolist()),
         subject=np.array([patients.setdefault(record.patient, len(patients)) for record in of_row], np.int64),
+        attributes={
+            name: np.array([record.attributes.get(name, "") for record in of_row], np.str_)
+            for name in dict.fromkeys(name for record in records for name, value in record.attributes.items() if value)
+        },
     )
 
 
@@ -116,11 +123,11 @@ class _Items:
 
 def _own_texts(records: Sequence[StudyRecord]) -> tuple[list[list[tuple[str, int]]], int]:
     """Each study's texts without those that other studies have too, unless nothing else is left; and how many."""
-    studies_of = Counter(text for record in records for text in {text for text, _ in record.texts})
+    studies_of = Counter(text for record in records for text in {same_text(text) for text, _ in record.texts})
     kept, left_out = [], 0
     for record in records:
         distinct = list({text: (text, line) for text, line in reversed(record.texts)}.values())[::-1]
-        own = [entry for entry in distinct if studies_of[entry[0]] == 1] or distinct[:1]
+        own = [entry for entry in distinct if studies_of[same_text(entry[0])] == 1] or distinct[:1]
         left_out += len(distinct) - len(own)
         kept.append(own)
     return kept, left_out

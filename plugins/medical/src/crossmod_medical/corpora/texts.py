@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from crossmod_medical.reports.chunks import chunk_report
@@ -23,3 +24,13 @@ def report_texts(report: str, *, sections: Sequence[str] = (), each: bool = Fals
     whole = report.strip() if not sections or not kept else "\n".join(kept)
     texts = [whole, *kept] if each and len(kept) > 1 else [whole]
     return [part for text in texts for part in chunk_report(text, longest_words)]
+
+
+def same_text(text: str) -> str:
+    """What two texts have in common that say the same: NFKC, case folded, single blanks, no full stop at the end.
+
+    >>> same_text("CHEST  CT.") == same_text("Chest CT")
+    True
+    """
+    words = unicodedata.normalize("NFKC", text).casefold().split()
+    return " ".join(words).rstrip(".").rstrip()

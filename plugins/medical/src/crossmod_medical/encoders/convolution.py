@@ -42,6 +42,7 @@ class ResidualTower(Tower):
         self.processor = processor
         block = "bottleneck" if depth >= 50 else "basic"
         self.width = 8 * base * (4 if block == "bottleneck" else 1)
+        self.stage_channels = [self.width // 2**stage for stage in (3, 2, 1, 0)]
         self.network = ResNet(
             block,
             list(LAYERS[depth]),
@@ -69,6 +70,10 @@ class ResidualTower(Tower):
             held = stage(held)
             maps.append(held)
         return _features(maps)
+
+    def local(self, inputs: Any, /) -> Float[Tensor, "samples *places width"]:
+        """The last map, whose mean over its places is the pooled vector."""
+        return _last_map(self, inputs)
 
 
 class SwinTower(Tower):
@@ -100,6 +105,7 @@ class SwinTower(Tower):
     ) -> None:
         super().__init__()
         self.processor, self.width = processor, 16 * base
+        self.channels, self.stage_channels = channels, [base * 2**stage for stage in range(5)]
         self.network = SwinTransformer(
             in_chans=channels,
             embed_dim=base,
@@ -115,7 +121,24 @@ class SwinTower(Tower):
         """Encode volumes."""
         if not len(inputs):
             return _nothing(inputs.x, self.width)
-        return _features(self.network(inputs.x))
+        return _features(self.stages(inputs.x))
+
+    def stages(self, x: Float[Tensor, "batch channels *axes"]) -> list[Float[Tensor, "batch _ *axes"]]:
+        """The maps of pictures as `Inputs.x` gives them, finest first: after the patches, then after every stage."""
+        return list(self.network(x))
+
+    def local(self, inputs: Any, /) -> Float[Tensor, "samples *places width"]:
+        """The last map, whose mean over its places is the pooled vector."""
+        return _last_map(self, inputs)
+
+
+def _last_map(tower: Tower, inputs: Any) -> Float[Tensor, "samples *places width"]:
+    """The last map of a network with channels last, whose mean over the places is the pooled vector."""
+    features: Features = tower(inputs)
+    if not len(inputs) or features.hidden is None:
+        return features.pooled.new_zeros(0, 1, 1, 1, tower.width)
+    last: Tensor = features.hidden[-1]
+    return last.movedim(1, -1)
 
 
 def _replace_norms(module: nn.Module, norm: Norm) -> None:

@@ -42,6 +42,7 @@ class PatchTransformerTower(TokenTower):
         pooling: "mean" of the tokens, the class token, a learned query's "attention", or CT-CLIP's "flatten": the
             mean along depth, then one linear map of all places at once.
         dropout: Probability of dropping a component of what a branch adds.
+        normalised: Layer norm of every patch's values before its projection, and of the result.
     """
 
     positions: Float[Tensor, "length width"]
@@ -60,13 +61,16 @@ class PatchTransformerTower(TokenTower):
         factorised: bool = False,
         pooling: Pooling = "mean",
         dropout: float = 0.0,
+        normalised: bool = False,
     ) -> None:
         super().__init__()
         self.processor, self.width, self.vocabulary = processor, width, GREY_LEVELS
         self.patch, self.pooling = tuple(patch), pooling
         self.counts = tuple(extent // step for extent, step in zip(axes, patch, strict=True))
         self.patch_values, self.patch_axes = channels * math.prod(patch), len(self.patch)
-        self.embed = nn.Linear(self.patch_values, width)
+        projection = nn.Linear(self.patch_values, width)
+        norms = (nn.LayerNorm(self.patch_values), projection, nn.LayerNorm(width))
+        self.embed = nn.Sequential(*norms) if normalised else projection
         self.hidden_patch = nn.Parameter(torch.empty(width).normal_(std=0.02))
         places = grid_coordinates(self.counts)
         self.register_buffer("places", places, persistent=False)
@@ -83,6 +87,22 @@ class PatchTransformerTower(TokenTower):
     def forward(self, inputs: Any, /) -> Features:
         """Encode pictures."""
         return self._features(self.placed(self.embed(patchify(inputs.x, self.patch))))
+
+    def local(self, inputs: Any, /) -> Float[Tensor, "samples *places width"] | None:
+        """One vector a patch, on the grid of patches, whose mean is the pooled vector; None where pooling is no mean.
+
+        Under "flatten" a patch's vector is what the map of its place makes of it, times the number of places.
+        """
+        if self.pooling not in ("mean", "flatten"):
+            return None
+        states, _ = self.stage(self.placed(self.embed(patchify(inputs.x, self.patch))))
+        grid: Tensor = states.view(len(states), *self.counts, self.width)
+        if self.flat_pooling is None:
+            return grid
+        places = math.prod(self.counts[-2:])
+        weight = self.flat_pooling.weight.view(self.width, *self.counts[-2:], self.width)
+        local: Tensor = places * torch.einsum("...hwi,ohwi->...hwo", grid, weight.to(grid.dtype))
+        return local
 
     def tokenise(self, inputs: Any, /) -> Tokens:
         """Embed patches; targets are their mean grey levels."""

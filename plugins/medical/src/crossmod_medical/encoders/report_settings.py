@@ -1,7 +1,8 @@
-"""Settings of the text tower that knows sentences (torch-free)."""
+"""Settings of the text towers that know sentences (torch-free)."""
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportLevels(TowerSettings):
-    """Words, sentences and the report from three groups of layers (TriBERT of VELVET-Med, by our definition [C]).
+class SentenceText(TowerSettings, ABC):
+    """A report tower that knows sentences.
 
     Args:
         vocabulary: Largest number of byte-pair tokens; at least 260.
         length: Most tokens a report keeps; longer ones are cut and counted.
         lower_case: Drop case.
-        width: Width at every level (768 in BERT; 256 serves small corpora).
-        depth: Layers of each of the three groups (4 in our reading of the paper's name; 1 serves small corpora).
+        width: Width of tokens, sentences and pooled vector (768 in BERT; 256 serves small corpora).
+        depth: Layers (12 in BERT; 1 or 2 serve small corpora).
         heads: Attention heads; they divide the width.
         dropout: Probability on embedded tokens and on what each branch adds.
     """
@@ -43,7 +44,7 @@ class ReportLevels(TowerSettings):
                 f"{self.dropout} cannot be made; heads divide the width and dropout is below 1."
             )
         if self.length < 3:
-            raise UserError(f"length of ReportLevels is {self.length}; it takes at least 3.")
+            raise UserError(f"length of {type(self).__name__} is {self.length}; it takes at least 3.")
 
     def fit_processor(self, items: Sequence[Any]) -> SentenceProcessor:
         """Make the processor, learning the vocabulary on the training reports."""
@@ -68,6 +69,30 @@ class ReportLevels(TowerSettings):
         require_setting(processor.spec, "length", self.length)
         require_setting(processor.tokens.spec, "lower_case", self.lower_case)
         return processor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportTransformer(SentenceText):
+    """One transformer over the words of a report; sentences are means of their words (SimCroP's text side; [C])."""
+
+    def build(self, processor: Any) -> Tower:
+        """Make the tower, freshly initialised."""
+        from crossmod_medical.encoders.report_transformer import ReportTransformerTower
+
+        return ReportTransformerTower(
+            processor, width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportLevels(SentenceText):
+    """Words, sentences and the report from three groups of layers (TriBERT of VELVET-Med, by our definition [C]).
+
+    Args:
+        depth: Layers of each of the three groups (4 in our reading of the paper's name; 1 serves small corpora).
+    """
+
+    depth: int = 1
 
     def build(self, processor: Any) -> Tower:
         """Make the tower, freshly initialised."""

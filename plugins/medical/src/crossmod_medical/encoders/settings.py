@@ -80,6 +80,8 @@ class VolumeTransformer(VolumeTower):
         pooling: "mean" of the tokens, a class token ("cls", joint attention only), a learned query ("attention"), or
             "flatten": mean along depth, then one linear map of all places (CT-CLIP).
         dropout: Probability of dropping a component of what a branch adds (0 in both).
+        normalised: Layer norm of the patches before and after their projection, as CT-CLIP's encoder has it (recalled,
+            not in its sheet). What tells scans apart is small beside what they share: without it, training starts late.
     """
 
     patch: tuple[int, int, int] = (16, 16, 8)
@@ -89,6 +91,7 @@ class VolumeTransformer(VolumeTower):
     attention: Literal["joint", "factorised"] = "joint"
     pooling: Literal["mean", "cls", "attention", "flatten"] = "mean"
     dropout: float = 0.0
+    normalised: bool = False
 
     def __post_init__(self) -> None:
         _require_transformer(self)
@@ -111,6 +114,7 @@ class VolumeTransformer(VolumeTower):
             factorised=self.attention == "factorised",
             pooling=self.pooling,
             dropout=self.dropout,
+            normalised=self.normalised,
         )
 
 

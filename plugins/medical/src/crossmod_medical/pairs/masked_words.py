@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool
 from torch import Tensor
 
 from crossmod.contracts.batch import Batch
@@ -13,31 +10,13 @@ from crossmod.contracts.objective import Forwards, Objective, Outcome
 from crossmod.objectives.local.masked_language import corrupt_tokens, token_head
 from crossmod.objectives.local.maskers import group_masking
 from crossmod.objectives.local.token_scores import score_tokens
-from crossmod.text.byte_pair import FILE, SPECIALS, BytePairProcessor
+from crossmod.text.byte_pair import BytePairProcessor
 from crossmod.text.inputs import TextInputs
+from crossmod_medical.encoders.word_numbers import word_beginnings, word_numbers
 from crossmod_medical.pairs.inputs import PairInputs
 from crossmod_medical.pairs.no_pairs import nothing_to_score
 from crossmod_medical.pairs.stand_ins import Side
 from crossmod_medical.pairs.tower import CoAttentionPairTower
-
-BLANK = "Ġ"
-"""What a byte-level vocabulary writes for the blank before a word."""
-
-
-def word_beginnings(processor: BytePairProcessor) -> Bool[Tensor, "vocabulary"]:
-    """Which tokens of a vocabulary begin a word."""
-    vocabulary = json.loads(processor.files()[FILE])["model"]["vocab"]
-    begins = torch.zeros(processor.vocabulary, dtype=torch.bool)
-    begins[[number for token, number in vocabulary.items() if token.startswith(BLANK)]] = True
-    return begins
-
-
-def word_numbers(
-    ids: Int64[Tensor, "batch length"], begins: Bool[Tensor, "vocabulary"]
-) -> Int64[Tensor, "batch length"]:
-    """The number of each token's word within its text; -1 for special tokens and padding."""
-    number = begins[ids].long().cumsum(1)
-    return number.masked_fill(ids < len(SPECIALS), -1)
 
 
 class PairMaskedWordsObjective(Objective):

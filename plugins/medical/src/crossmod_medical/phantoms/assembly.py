@@ -15,6 +15,7 @@ from crossmod.errors import UserError
 from crossmod.runs.atomic import write_text
 from crossmod.sources.splits import random_split
 from crossmod.workers import map_chunks
+from crossmod_medical.corpora.ages import age_group
 from crossmod_medical.corpora.studies import StudyRecord, assemble_studies
 from crossmod_medical.phantoms.patients import Study, draw_studies
 from crossmod_medical.phantoms.phrases import FINDINGS
@@ -95,6 +96,7 @@ def _record(line: int, study: Study, split: str, report: Report, folder: Path) -
         images=[(VolumeSource(str(folder / name), name=name.removesuffix(".nii.gz")), line) for name in names],
         texts=[(text, line) for text in (report.whole, report.findings, report.impression)],
         labels={finding.name: float(study.has(finding.name)) for finding in FINDINGS},
+        attributes={"age": age_group(study.patient.age), "sex": study.patient.sex},
     )
 
 

@@ -7,12 +7,13 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from crossmod.contracts.corpus import Column, Corpus, Label, Rejected
 from crossmod.errors import UserError
+from crossmod_medical.corpora.distinct import distinct
 from crossmod_medical.corpora.paths import EscapingPath, below_root
 from crossmod_medical.pairs.item import ImageText, QuestionKind
 from crossmod_medical.vqa.answers import normalised_answer
@@ -53,15 +54,16 @@ def read_vqa_rad(settings: VqaRad) -> Corpus:
     if not train:
         raise UserError(f"{root / 'train.jsonl'} has no usable question; its fields are {', '.join(FIELDS)}.")
     units = [_unit(question, settings) for question in train]
-    held = _held_back(set(units), settings)
+    may = {unit for unit, question in zip(units, train, strict=True) if _may_be_held_back(question, settings)}
+    held = _held_back(may, settings)
     rows = train + test
     split = ["validation" if unit in held else "train" for unit in units] + ["test"] * len(test)
     answers = [normalised_answer(question.answer) for question in rows]
     pairs = [ImageText(question.path, question.text, question.kind) for question in rows]
     # A question that was answered in two ways is two items: an item belongs to one group alone.
-    answered, pair_at = _distinct(list(zip(pairs, answers, strict=True)))
+    answered, pair_at = distinct(list(zip(pairs, answers, strict=True)))
     pair_items = [pair for pair, _ in answered]
-    answer_items, answer_at = _distinct(answers)
+    answer_items, answer_at = distinct(answers)
     first = {at: question.line for at, question in reversed(list(zip(pair_at, rows, strict=True)))}
     return Corpus(
         name="VQA-RAD",
@@ -75,7 +77,7 @@ def read_vqa_rad(settings: VqaRad) -> Corpus:
         facts={"source": "VQA-RAD, doi:10.1038/sdata.2018.251", "licence": "CC0 1.0", "phrases": settings.phrases},
         rejected=rejected,
         labels=_labels(rows),
-        subject=np.array(_distinct([question.image for question in rows])[1], np.int64),
+        subject=np.array(distinct([question.image for question in rows])[1], np.int64),
     )
 
 
@@ -125,9 +127,16 @@ def _question(root: Path, number: int, line: str) -> Question | str:
 
 def _unit(question: Question, settings: VqaRad) -> str:
     """What is held back or trains as one."""
+    if settings.held_back_by == "row":
+        return question.id
     if settings.held_back_by == "image":
         return question.image
     return f"{question.image}:{normalised_answer(question.answer)}"
+
+
+def _may_be_held_back(question: Question, settings: VqaRad) -> bool:
+    """Whether it may validate: the test has no template rewordings."""
+    return settings.held_back_by != "row" or not question.phrase.startswith(TEMPLATE)
 
 
 def _held_back(units: set[str], settings: VqaRad) -> set[str]:
@@ -135,13 +144,6 @@ def _held_back(units: set[str], settings: VqaRad) -> set[str]:
         return hashlib.sha256(f"{settings.split_seed}:{unit}".encode()).hexdigest()
 
     return set(sorted(units, key=place)[: round(settings.held_back * len(units))])
-
-
-def _distinct(values: list[Any]) -> tuple[list[Any], list[int]]:
-    """The distinct values in order, and the place of each value among them."""
-    place: dict[Any, int] = {}
-    at = [place.setdefault(value, len(place)) for value in values]
-    return list(place), at
 
 
 def _labels(rows: list[Question]) -> dict[str, Label]:
