@@ -14,13 +14,16 @@ from crossmod.objectives.local import (
     AttributePrediction,
     ClusterPrediction,
     GumbelQuantiser,
+    MaskedRegionLoss,
     UncertaintyWeights,
     VectorQuantiser,
     absolute_error,
+    assign_groups,
     chamfer_error,
     code_diversity_loss,
     code_error,
     colourisation_loss,
+    grouped_patch_logits,
     masked_reconstruction_loss,
     mix_patches,
     mixture_segmentation_loss,
@@ -28,10 +31,14 @@ from crossmod.objectives.local import (
     patch_sources,
     prompted_label_loss,
     quantile_error,
+    region_feature_loss,
+    region_label_loss,
     replace_by_codes,
     score_tokens,
     self_distillation_loss,
+    spectrogram_loss,
     standardise_patches,
+    stop_loss,
 )
 from crossmod.objectives.local.reconstruction import TokenError
 
@@ -64,6 +71,26 @@ def _uncertain(x: Tensor, mask: Tensor) -> Tensor:
     return UncertaintyWeights("a", "b")({"a": x[mask].float().square().sum(), "b": x.float().sum() * 0})
 
 
+def _regions(x: Tensor, mask: Tensor) -> Tensor:
+    torch.manual_seed(0)
+    loss = MaskedRegionLoss(WIDTH, WIDTH, {"kind": WIDTH}, every_region=True).to(x.dtype)
+    value: Tensor = loss(x, torch.ones_like(x), mask, mask, {"kind": (_codes(x), mask.float())})
+    return value
+
+
+def _grouped(x: Tensor, noisy: bool = False) -> Tensor:
+    """Tokens of which each picks a group by its first two values, beside the texts that are the groups themselves."""
+    generator = torch.Generator().manual_seed(0)
+    picked = assign_groups(x[..., :2].transpose(1, 2), noisy=noisy, generator=generator)
+    logits = grouped_patch_logits(picked, x[:, :2], x[:, 1:], 100.0)
+    return mixture_segmentation_loss(logits[:, None].expand(-1, 2, -1, -1), patch_sources(len(x), 2, LENGTH))
+
+
+def _soft_labels(x: Tensor, mask: Tensor, share: float = 0.4) -> Tensor:
+    soft = x.detach()[mask].roll(1, -1).softmax(-1)
+    return score_tokens(x[mask], _codes(x)[mask], mask, len(x), soft=soft, soft_share=share).loss
+
+
 LOSSES: dict[str, Loss] = {
     "squared": lambda x, mask: masked_reconstruction_loss(x, torch.ones_like(x), mask),
     "by row": lambda x, mask: masked_reconstruction_loss(x, torch.ones_like(x), mask, reduction="row"),
@@ -86,8 +113,17 @@ LOSSES: dict[str, Loss] = {
     "clusters": _clusters,
     "commitment": _commitment,
     "uncertainty": _uncertain,
+    "soft labels": _soft_labels,
+    "soft labels alone": lambda x, mask: _soft_labels(x, mask, 1.0),
+    "region features": lambda x, mask: region_feature_loss(x, torch.ones_like(x), mask, mask | True),
+    "region labels": lambda x, mask: region_label_loss(x, _codes(x), torch.ones_like(x)[..., 0], mask | True, mask),
+    "regions": _regions,
+    "spectrogram": lambda x, mask: spectrogram_loss([x, x * 2], torch.ones_like(x), mask),
+    "stop": lambda x, mask: stop_loss(x[..., 2], mask),
+    "groups": lambda x, _: _grouped(x),
+    "noisy groups": lambda x, _: _grouped(x, noisy=True),
 }
-UNMASKED = ("mixture", "distillation", "diversity", "entities")
+UNMASKED = ("mixture", "distillation", "diversity", "entities", "groups", "noisy groups")
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "dense": lambda x: x,
     "transposed": lambda x: x.transpose(0, 2).contiguous().transpose(0, 2),
@@ -121,6 +157,15 @@ def test_any_finite_input_gives_a_finite_loss_and_gradient(
     assert leaf.grad is None or torch.isfinite(leaf.grad).all()
     if rows == 0 or (kept == "none" and name not in (*UNMASKED, "colours")):
         assert float(loss.detach()) == 0
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_group_is_picked_whole_in_half_precision_too(dtype: torch.dtype, noisy: bool) -> None:
+    scores = torch.randn(4, 3, 40, generator=torch.Generator().manual_seed(0)).to(dtype)
+    picked = assign_groups(scores, noisy=noisy, generator=torch.Generator().manual_seed(1))
+    largest = torch.nn.functional.one_hot(picked.argmax(1), 3).transpose(1, 2).float()
+    torch.testing.assert_close(picked, largest, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("broken", [torch.nan, torch.inf])
@@ -165,6 +210,27 @@ def test_broken_numbers_show_in_the_loss_where_they_count_and_nowhere_else(name:
         lambda x, mask: mix_patches(x[None], patch_sources(1, 2, 2)),
         lambda x, mask: replace_by_codes(x, x[:, :1], mask),
         lambda x, mask: self_distillation_loss(x, x, torch.zeros(1)),
+        lambda x, mask: score_tokens(x[mask], _codes(x)[mask], mask, 2, soft=x[0, :1].softmax(-1), soft_share=0.4),
+        lambda x, mask: score_tokens(x[mask], _codes(x)[mask], mask, 2, soft=x[mask][:, :1], soft_share=0.4),
+        lambda x, mask: score_tokens(x[mask], _codes(x)[mask][:1], mask, 2),
+        lambda x, mask: region_feature_loss(x, x[..., :1], mask, mask),
+        lambda x, mask: region_feature_loss(x, x, mask[:1], mask),
+        lambda x, mask: region_label_loss(x, _codes(x), mask[:, :1].float(), mask),
+        lambda x, mask: region_label_loss(x, _codes(x) + WIDTH, mask.float(), mask),
+        lambda x, mask: region_label_loss(x, _codes(x), mask * torch.nan, mask),
+        lambda x, mask: MaskedRegionLoss(WIDTH, WIDTH, {"kind": 3})(x, x, mask, mask),
+        lambda x, mask: spectrogram_loss([], x, mask),
+        lambda x, mask: spectrogram_loss([x[:, :1]], x, mask),
+        lambda x, mask: spectrogram_loss([x, x[..., :1]], x, mask),
+        lambda x, mask: stop_loss(x[:, :1, 0], mask),
+        lambda x, mask: stop_loss(x[..., 0], mask, positive_weight=-1.0),
+        lambda x, mask: stop_loss(x[..., 0], mask, positive_weight=torch.nan),
+        lambda x, mask: assign_groups(x[:, :0], noisy=False),
+        lambda x, mask: assign_groups(x[0], noisy=True),
+        lambda x, mask: grouped_patch_logits(x[:1, :2], x[:, :2], x, 5.0),
+        lambda x, mask: grouped_patch_logits(x[:, :2], x, x, 5.0),
+        lambda x, mask: grouped_patch_logits(x[:, :2], x[:, :2], x[:1], 5.0),
+        lambda x, mask: grouped_patch_logits(x[:, :2], x[:, :2], x[..., :1], 5.0),
     ],
 )
 def test_sizes_that_do_not_fit_are_a_sentence(call: Callable[[Tensor, Tensor], object]) -> None:

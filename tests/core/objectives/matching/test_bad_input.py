@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,12 +18,16 @@ from crossmod.objectives.matching.answers import answer_cross_entropy
 from crossmod.objectives.matching.boxes import box_loss
 from crossmod.objectives.matching.contrast_rows import row_contrast
 from crossmod.objectives.matching.cross_resolution import resolution_contrast, resolution_prediction
+from crossmod.objectives.matching.entity_prompter import EntityPrompter, PromptedPseudoLabel
 from crossmod.objectives.matching.event_contrast import LocalTextContrast, OrderContrast
+from crossmod.objectives.matching.event_objectives import CaptionedMomentsObjective, EventOrderObjective
 from crossmod.objectives.matching.focal import dice_loss, quality_focal_loss, sigmoid_focal_loss
 from crossmod.objectives.matching.pair_fusion import PairFusion
 from crossmod.objectives.matching.pair_matching import PairMatchingLoss, matching_cross_entropy
 from crossmod.objectives.matching.word_moments import MomentWordContrast
 from crossmod.state.logit_scale import LogitScale
+
+ATTACHED = runpy.run_path(str(Path(__file__).with_name("attached_rows.py")))
 
 
 class Sum(PairFusion):
@@ -45,6 +51,34 @@ def _boxes(a: Tensor, b: Tensor, group: Tensor, scale: float) -> Tensor:
     return box_loss(torch.cat([a[:, :2], a[:, 2:].abs()], 1), torch.cat([b[:, :2], b[:, 2:].abs()], 1)).loss
 
 
+def _all_but_the_third(b: Tensor) -> list[int]:
+    return [row for row in range(len(b)) if row != 2]
+
+
+def _captions(a: Tensor, b: Tensor, group: Tensor, scale: float) -> Tensor:
+    rows = _all_but_the_third(b)
+    batch = ATTACHED["attached"](a, b, group, rows, [1] * len(rows))
+    objective = CaptionedMomentsObjective("a", "further", LocalTextContrast(LogitScale(scale)))
+    value: Tensor = objective(ATTACHED["Plain"](batch), batch).loss
+    return value
+
+
+def _orders(a: Tensor, b: Tensor, group: Tensor, scale: float) -> Tensor:
+    rows = _all_but_the_third(b)
+    batch = ATTACHED["attached"](a, b, group, rows, [-1] * len(rows))
+    objective = EventOrderObjective("a", "b", "further", None, OrderContrast(LogitScale(scale)))
+    value: Tensor = objective(ATTACHED["Plain"](batch), batch).loss
+    return value
+
+
+def _entities(a: Tensor, b: Tensor, group: Tensor, scale: float) -> Tensor:
+    torch.manual_seed(0)
+    prompter = EntityPrompter(torch.nn.Identity(), torch.eye(3, 4), temperature=1 / scale, threshold=0.0)
+    loss = PromptedPseudoLabel(prompter, 4).to(a.dtype)
+    inside = torch.ones(len(a), 2, dtype=torch.bool)
+    return loss(torch.stack([a, a.roll(1, 1)], 1), inside, b.detach()).loss
+
+
 LOSSES: dict[str, Loss] = {
     "resolution contrast": lambda a, b, g, s: resolution_contrast(a, b, torch.tensor(s), g),
     "resolution prediction": lambda a, b, g, s: resolution_prediction(a, b),
@@ -60,10 +94,15 @@ LOSSES: dict[str, Loss] = {
     "quality focal": lambda a, b, g, s: quality_focal_loss(a - b, (g % 2)[:, None].expand_as(a).to(a.dtype) * 0.3),
     "dice": lambda a, b, g, s: dice_loss(a - b, (g % 2)[:, None].expand_as(a).to(a.dtype)),
     "boxes": _boxes,
+    "captions": _captions,
+    "orders of rows": _orders,
+    "entities": _entities,
 }
 SCORED = ("answers", "focal", "quality focal", "dice", "matching cross-entropy")
 """Losses of scores, whose infinities have limits: a certain and right answer costs nothing."""
-PAIRED = [name for name in LOSSES if name not in SCORED]
+OF_BATCHES = ("captions", "orders of rows")
+"""Which take a batch, whose rows are of one number by construction."""
+PAIRED = [name for name in LOSSES if name not in (*SCORED, *OF_BATCHES)]
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "dense": lambda x: x,
     "transposed": lambda x: x.t().contiguous().t(),

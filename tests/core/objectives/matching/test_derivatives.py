@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +12,10 @@ from torch import Tensor
 
 from crossmod.contracts.tower import Features
 from crossmod.objectives.matching import (
+    CaptionedMomentsObjective,
     CrossResolutionConsistency,
     EntityPrompter,
+    EventOrderObjective,
     LocalTextContrast,
     MomentWordContrast,
     OrderContrast,
@@ -23,6 +27,7 @@ from crossmod.objectives.matching import (
 )
 from crossmod.state.logit_scale import LogitScale
 
+ATTACHED = runpy.run_path(str(Path(__file__).with_name("attached_rows.py")))
 ROWS, WIDTH = 4, 4
 GROUP = torch.tensor([0, 1, 1, 2])
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -92,6 +97,20 @@ def _entities(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
     return value * scale
 
 
+def _captions(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
+    batch = ATTACHED["attached"](a, b, GROUP, [0, 0, 1, 2, 3], [0, 1, 1, 0, 1], lacking=[2])
+    objective = CaptionedMomentsObjective("a", "further", LocalTextContrast(_temperature(scale)))
+    value: Tensor = objective(ATTACHED["Plain"](batch), batch).loss
+    return value
+
+
+def _orders_of_rows(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
+    batch = ATTACHED["attached"](a, b, GROUP, [0, 0, 1, 2, 3], [-1] * 5, lacking=[2])
+    objective = EventOrderObjective("a", "b", "further", None, OrderContrast(_temperature(scale)))
+    value: Tensor = objective(ATTACHED["Plain"](batch), batch).loss
+    return value
+
+
 LOSSES: dict[str, Loss] = {
     "local text": _local_text,
     "order": _order,
@@ -100,6 +119,8 @@ LOSSES: dict[str, Loss] = {
     "consistency": _consistency,
     "matching": _matching,
     "entities": _entities,
+    "captions": _captions,
+    "orders of rows": _orders_of_rows,
 }
 LEARNED = ("consistency", "matching", "entities")
 """With a learned layer on the way, which autocast rightly runs in half precision."""

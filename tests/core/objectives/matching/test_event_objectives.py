@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import runpy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from crossmod.cli.recipes import parse_recipe
 from crossmod.contracts.batch import AttachedInputs, Batch
@@ -29,27 +28,16 @@ from crossmod.training.run import train
 from crossmod.vectors.inputs import VectorInputs
 from crossmod_kernels import infonce_reference
 
+ATTACHED = runpy.run_path(str(Path(__file__).with_name("attached_rows.py")))
 ORDER = "{order: {class_path: EventOrder, init_args: {a: point, b: text}}}"
 
 
-class Plain:
+class Plain(ATTACHED["Plain"]):  # type: ignore[misc]
     """Towers and projections that change nothing: an input is its own embedding, and its coordinates its tokens."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-
-    def tower(self, modality: str) -> Any:
-        return lambda inputs: Features(inputs.values)
-
     def features(self, modality: str) -> Features:
-        values = self._batch.inputs[modality].values  # type: ignore[attr-defined]
+        values = self.embedding(modality)
         return Features(values, values[..., None] * torch.eye(values.shape[1]))
-
-    def embedding(self, modality: str) -> Tensor:
-        return self._batch.inputs[modality].values  # type: ignore[attr-defined,no-any-return]
-
-    def project(self, modality: str, pooled: Tensor) -> Tensor:
-        return pooled
 
 
 def _batch(attached: dict[str, AttachedInputs]) -> Batch:

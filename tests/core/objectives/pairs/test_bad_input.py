@@ -15,7 +15,10 @@ from crossmod.objectives import (
     ContinuousContrastLoss,
     InfoNCELoss,
     LateInteractionLoss,
+    LocalAlignmentLoss,
     MomentumKeys,
+    Phrases,
+    Read,
     Side,
     SigmoidPairLoss,
     SmoothedInfoNCELoss,
@@ -30,13 +33,17 @@ from crossmod.objectives import (
     identity_contrast,
     intra_modal_contrast,
     late_interaction,
+    local_alignment,
     modality_gap_penalty,
     momentum_contrast,
     multi_view_infonce,
     noise_adaptive_infonce,
     nt_xent,
     one_to_many_infonce,
+    phrase_negatives,
     pooled_scores,
+    read_selected,
+    select_top_tokens,
     soft_target_infonce,
     token_similarities,
     triple_contrast,
@@ -96,6 +103,26 @@ def _triple(a: torch.Tensor, b: torch.Tensor, group: torch.Tensor, scale: torch.
     return triple_contrast(*sides, scale, group=group).loss
 
 
+def _aligned(a: torch.Tensor, b: torch.Tensor, group: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    cosines = cosine_logits(a, b, torch.tensor(1.0))
+    owner = torch.arange(len(a))
+    return local_alignment(cosines, owner, scale, phrase_negatives(owner, None, group)).loss
+
+
+def _phrases(a: torch.Tensor, b: torch.Tensor, group: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    real = torch.ones(len(a), 2, dtype=torch.bool)
+    phrases = Phrases(a.unflatten(1, (2, 2)), real, torch.arange(2 * len(a)).view(-1, 2))
+    places = TokenSet(b.unflatten(1, (2, 2)), torch.ones(len(b), 2, dtype=torch.bool))
+    value: torch.Tensor = LocalAlignmentLoss(LogitScale(float(scale), largest=100.0))(
+        phrases, places, _read, group
+    ).loss
+    return value
+
+
+def _read(queries: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor) -> Read:
+    return read_selected(queries, tokens, select_top_tokens(queries, tokens, mask, least=1), mask, temperature=0.1)
+
+
 LOSSES: dict[str, Loss] = {
     "clip": _clip,
     "siglip": _siglip,
@@ -116,6 +143,8 @@ LOSSES: dict[str, Loss] = {
     "local": lambda a, b, g, s: global_local_contrast(a, torch.nn.functional.normalize(b)[:, None], s, group=g),
     "noise": lambda a, b, g, s: noise_adaptive_infonce(a, b, s, torch.full((len(a),), 0.3), group=g).loss,
     "one to many": lambda a, b, g, s: one_to_many_infonce(a, b, s, g, g).loss,
+    "aligned reads": _aligned,
+    "phrases": _phrases,
 }
 PAIRED = [name for name in LOSSES if name not in ("gap",)]
 
@@ -179,11 +208,43 @@ def test_broken_input_is_never_mistaken_for_a_loss(name: str, broken: float, bat
     assert not bool(torch.isfinite(loss))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "phrases"])
 def test_an_empty_batch_is_refused_in_a_sentence(name: str) -> None:
     nothing = torch.zeros(0, 4)
     with pytest.raises(ValueError, match=r"empty|at least one"):
         LOSSES[name](nothing, nothing, torch.zeros(0, dtype=torch.int64), torch.tensor(10.0))
+
+
+@pytest.mark.parametrize("samples", [0, 3])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_no_phrase_costs_a_zero_with_gradient(samples: int, dtype: torch.dtype) -> None:
+    # Reports may say nothing; eight tokens of 1e4 exceed float16 when they are added.
+    tokens = torch.full((samples, 8, 2), 1e4, dtype=dtype, requires_grad=True)
+    values = torch.full((samples, 2, 2), 1e4, dtype=dtype, requires_grad=True)
+    phrases = Phrases(values, torch.zeros(samples, 2).bool(), torch.zeros(samples, 2, dtype=torch.int64))
+    places = TokenSet(tokens, torch.ones(samples, 8, dtype=torch.bool))
+    loss = LocalAlignmentLoss()(phrases, places, _read).loss
+    loss.backward()
+    assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32) and float(loss.detach()) == 0
+    for leaf in (tokens, values):
+        assert leaf.grad is not None and not bool(leaf.grad.any())
+
+
+@pytest.mark.parametrize("ids", [1, 4])
+def test_owners_and_identities_of_other_phrases_are_refused_in_a_sentence(ids: int) -> None:
+    owner, group = torch.arange(3), torch.arange(3)
+    with pytest.raises(ValueError, match="phrase"):
+        phrase_negatives(owner, torch.zeros(ids, dtype=torch.int64), group)
+    negatives = phrase_negatives(owner, None, group)
+    for wrong in (torch.zeros(ids, dtype=torch.int64), owner[:, None]):
+        with pytest.raises(ValueError, match="one owner a phrase"):
+            local_alignment(torch.randn(3, 3), wrong, torch.tensor(5.0), negatives)
+    real = torch.ones(3, 2, dtype=torch.bool)
+    places, values = TokenSet(torch.randn(3, 2, 2), real), torch.randn(3, 2, 2)
+    fits = Phrases(values, real, torch.zeros(3, 2, dtype=torch.int64))
+    for phrases in (fits._replace(mask=real[:, :1]), fits._replace(identity=fits.identity[:1])):
+        with pytest.raises(ValueError, match="has shape"):
+            LocalAlignmentLoss()(phrases, places, _read)
 
 
 @pytest.mark.parametrize("name", PAIRED)

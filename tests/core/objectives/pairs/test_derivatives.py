@@ -18,8 +18,11 @@ from crossmod.objectives import (
     IdentityContrastLoss,
     InfoNCELoss,
     LateInteractionLoss,
+    LocalAlignmentLoss,
     ModalityGapPenalty,
     MomentumKeys,
+    Phrases,
+    Read,
     Side,
     SigmoidPairLoss,
     SmoothedInfoNCELoss,
@@ -30,11 +33,15 @@ from crossmod.objectives import (
     hardest_negative_hinge,
     identity_contrast,
     intra_modal_contrast,
+    local_alignment,
     momentum_contrast,
     multi_view_infonce,
     noise_adaptive_infonce,
     nt_xent,
     one_to_many_infonce,
+    phrase_negatives,
+    read_selected,
+    select_top_tokens,
     soft_target_infonce,
     triple_contrast,
 )
@@ -133,6 +140,28 @@ def _late(a: Tensor, b: Tensor, scale: Tensor, _: torch.dtype, **options: float)
     return value
 
 
+def _aligned(a: Tensor, b: Tensor, scale: Tensor, _: torch.dtype) -> Tensor:
+    owner = torch.tensor([0, 0, 1, 3, 4])
+    negatives = phrase_negatives(owner, torch.tensor([7, 8, 7, 9, 9]), GROUP)
+    return local_alignment(cosine_logits(a, b, scale * 0 + 1), owner, scale, negatives).loss
+
+
+def _phrases(a: Tensor, b: Tensor, scale: Tensor, _: torch.dtype, temperature: float = 0.5, least: int = 3) -> Tensor:
+    """Two phrases a sample, some of them absent or with the same words, that read three tokens."""
+
+    def read(queries: Tensor, tokens: Tensor, mask: Tensor) -> Read:
+        selected = select_top_tokens(queries, tokens, mask, least=least)
+        return read_selected(queries, tokens, selected, mask, temperature=temperature)
+
+    real = torch.tensor([[1, 1], [0, 1], [0, 0], [1, 0], [1, 1]]).bool()
+    same = torch.tensor([[0, 1], [9, 0], [9, 9], [2, 9], [3, 4]])
+    mask = torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 1, 1], [0, 0, 1]]).bool()
+    said = Phrases(torch.stack([a, a.roll(1, 1)], 1), real, same)
+    places = TokenSet(torch.stack([b, b.roll(1, 1), b.roll(1, 0)], 1), mask)
+    value: Tensor = LocalAlignmentLoss(_temperature(scale))(said, places, read, GROUP).loss
+    return value
+
+
 def _discrete(a: Tensor, b: Tensor, scale: Tensor, dtype: torch.dtype, **options: str) -> Tensor:
     with torch.random.fork_rng():
         torch.manual_seed(3)
@@ -177,6 +206,9 @@ LOSSES: dict[str, Loss] = {
     "filip": _late,
     "filip selected": partial(_late, kept_share=0.5),
     "filip in chunks": partial(_late, chunk_size=2),
+    "aligned reads": _aligned,
+    "phrases": _phrases,
+    "phrases that select": partial(_phrases, temperature=0.0, least=1),
     "fdt": _discrete,
     "fdt softmax": partial(_discrete, normaliser="softmax", pooling="mean"),
     "fdt sigmoid": partial(_discrete, normaliser="sigmoid", pooling="sum"),

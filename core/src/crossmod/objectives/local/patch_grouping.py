@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from crossmod.objectives.local.gumbel_quantiser import gumbel_one_hot
+from crossmod.objectives.local.shapes import require_shape
 
 
 class Grouped(NamedTuple):
@@ -40,9 +41,16 @@ def assign_groups(
         noisy: soft = softmax over groups of (scores + Gumbel noise), temperature 1 (training); without noise else.
 
     Shape:
-        scores: [batch, groups, length].
+        scores: [batch, groups, length]. Half precision is assigned in float32: rounding would leave no one-hot.
+
+    Raises:
+        ValueError: There is no group, or scores are not of three dimensions.
     """
-    by_token = scores.transpose(1, 2)
+    if scores.ndim != 3 or not scores.shape[1]:
+        raise ValueError(
+            f"scores of shape {list(scores.shape)} assign nothing; pass [batch, groups, length] with at least one group"
+        )
+    by_token = _wide(scores).transpose(1, 2)
     if noisy:
         return gumbel_one_hot(by_token, 1.0, generator).transpose(1, 2)
     soft = by_token.softmax(-1)
@@ -113,7 +121,7 @@ class GroupingBlock(nn.Module):
         mixed = mixed + self._read(mixed, seen, real)
         mixed = mixed + self.told(mixed)
         scores = self.query(mixed) @ self.key(seen).transpose(1, 2) / seen.shape[2] ** 0.5
-        wide = scores if scores.dtype == torch.float64 else scores.float()
+        wide = _wide(scores)
         assignment = assign_groups(wide, noisy=self.training, generator=generator) * real[:, None]
         held = self.out(mean_of_group(assignment.to(seen.dtype), self.value(seen))) + mixed
         return Grouped(held + self.mlp(held), assignment, wide.softmax(1) * real[:, None])
@@ -142,5 +150,19 @@ def grouped_patch_logits(
     Shape:
         shares: [batch, groups, length]; of two blocks, `second.shares @ first.shares`.
         groups: [batch, groups, dim]; texts: [batch, texts, dim]; both L2-normalised.
+
+    Returns:
+        [batch, length, texts]; in float32 at least, with or without autocast.
+
+    Raises:
+        ValueError: Batches, groups or widths differ.
     """
-    return scale * shares.transpose(1, 2) @ (groups @ texts.transpose(1, 2))
+    require_shape((*shares.shape[:2], groups.shape[-1]), groups=groups)
+    require_shape((len(groups), *texts.shape[1:-1], groups.shape[2]), texts=texts)
+    with torch.autocast(shares.device.type, enabled=False):
+        shares, groups, texts = _wide(shares), _wide(groups), _wide(texts)
+        return scale * shares.transpose(1, 2) @ (groups @ texts.transpose(1, 2))
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()

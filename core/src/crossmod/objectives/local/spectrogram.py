@@ -5,6 +5,7 @@ Frames are a series of vectors of any kind: log-mel spectra, motion, sensor read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -76,8 +77,10 @@ def stop_loss(
         The loss, in float32 at least; zero with gradient without a real frame.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: The shapes differ, or the weight is negative or not finite.
     """
+    if not 0 <= positive_weight < math.inf:
+        raise ValueError(f"last frames cannot weigh {positive_weight}; take a finite number from 0 up")
     if logits.shape != mask.shape:
         raise ValueError(
             f"stop logits of {list(logits.shape)} and a mask of {list(mask.shape)} differ; give one a frame"

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from crossmod.contracts.objective import Outcome
 from crossmod.objectives.local.reconstruction import Reduction, code_error, reduce_tokens, share_of_rows
+from crossmod.objectives.local.shapes import require_shape
 
 
 def score_tokens(
@@ -30,7 +31,12 @@ def score_tokens(
     Shape:
         logits, soft: [tokens, vocabulary]; targets: [tokens]; in the order of `chosen`'s true entries.
         chosen: [rows that have the modality, length].
+
+    Raises:
+        ValueError: Targets or soft labels are of other tokens, or soft labels of another vocabulary.
     """
+    require_shape(logits.shape[:1], targets=targets)
+    require_shape(logits.shape, soft=soft)
     wide = logits if logits.dtype.itemsize > 4 else logits.float()
     errors = code_error(wide, targets)
     if soft is not None:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from crossmod.objectives.info_nce import PairTerms
+from crossmod.objectives.local.shapes import require_shape
 from crossmod.objectives.pairs.gathering import every_constant, every_group, every_token_set
 from crossmod.objectives.pairs.phrases import Phrases
-from crossmod.objectives.pairs.precision import unit, without_autocast
+from crossmod.objectives.pairs.precision import unit, widened, without_autocast
 from crossmod.objectives.pairs.soft_targets import PairLoss, soft_target_infonce
 from crossmod.objectives.pairs.targets import identity
 from crossmod.objectives.pairs.token_reads import Read
@@ -34,7 +35,19 @@ def phrase_negatives(
         owner: [phrases]; the sample that each belongs to.
         phrase: [phrases]; equal numbers are the same words; all are different when None.
         group: [samples]; equal numbers describe the same thing.
+
+    Raises:
+        ValueError: A phrase belongs to no sample of the groups, or identities are of other phrases.
     """
+    if phrase is not None and phrase.shape != owner.shape:
+        raise ValueError(
+            f"identities have shape {list(phrase.shape)} and owners {list(owner.shape)}; pass one of each a phrase"
+        )
+    if len(owner) and not 0 <= int(owner.min()) <= int(owner.max()) < len(group):
+        raise ValueError(
+            f"phrases belong to samples {int(owner.min())} to {int(owner.max())}, but groups are of {len(group)}; pass "
+            "one group a sample, and samples counted from 0"
+        )
     apart = group[owner][:, None] != group[None, :]
     if phrase is None:
         return apart
@@ -65,10 +78,10 @@ def local_alignment(
     Raises:
         ValueError: There is no phrase, or shapes differ.
     """
-    if cosines.shape != negatives.shape or len(owner) != len(cosines):
+    if cosines.shape != negatives.shape or owner.shape != cosines.shape[:1]:
         raise ValueError(
-            f"cosines have shape {tuple(cosines.shape)} beside {len(owner)} owners and negatives of shape "
-            f"{tuple(negatives.shape)}; pass [phrases, samples] and one owner a phrase"
+            f"cosines have shape {tuple(cosines.shape)} beside owners of shape {tuple(owner.shape)} and negatives of "
+            f"shape {tuple(negatives.shape)}; pass [phrases, samples] and one owner a phrase"
         )
     own = torch.arange(cosines.shape[1], device=owner.device) == owner[:, None]
     logits = scale * cosines
@@ -114,12 +127,14 @@ class LocalAlignmentLoss(nn.Module):
             compare: Brings phrases into the space of what they read; None where they are in it.
 
         Raises:
-            ValueError: Phrases and tokens are of different numbers of samples.
+            ValueError: Phrases, tokens and groups are of different numbers of samples, or masks of other phrases.
         """
         if len(phrases.values) != len(tokens.tokens):
             raise ValueError(
                 f"phrases are of {len(phrases.values)} samples and tokens of {len(tokens.tokens)}; pass one row each"
             )
+        require_shape(phrases.values.shape[:2], mask=phrases.mask, identity=phrases.identity)
+        require_shape(tokens.tokens.shape[:1], group=group)
         scale = self.scale()
         groups = every_group(group, len(tokens.tokens), tokens.tokens.device)
         places, said = every_token_set(tokens), every_token_set(TokenSet(phrases.values, phrases.mask))
@@ -127,7 +142,8 @@ class LocalAlignmentLoss(nn.Module):
         identities = every_constant(pad(phrases.identity, (0, missing)))[said.mask]
         queries, owner = said.tokens[said.mask], said.mask.nonzero()[:, 0]
         if not len(queries):
-            zero = (queries.sum() + places.tokens[places.mask].sum()) * 0 * scale
+            # Widened, as a sum of many half-precision tokens may be infinite, and infinity times zero is no number.
+            zero = (widened(queries).sum() + widened(places.tokens[places.mask]).sum()) * 0 * scale
             return PairTerms(zero, {"loss": zero.detach(), "scale": scale.detach()})
         found = read(queries.expand(len(places.tokens), *queries.shape), places.tokens, places.mask).values
         with without_autocast(found):

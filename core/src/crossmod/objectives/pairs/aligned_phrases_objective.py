@@ -14,6 +14,7 @@ from crossmod.objectives.local.evidence import visible_part
 from crossmod.objectives.local.patches import grid_coordinates, sinusoidal_positions
 from crossmod.objectives.pairs.aligned_phrases import LocalAlignmentLoss
 from crossmod.objectives.pairs.phrases import Phrases, PhraseTower
+from crossmod.objectives.pairs.precision import widened
 from crossmod.objectives.pairs.token_reads import AttentionRead, Read, read_selected, select_top_tokens
 from crossmod.objectives.pairs.token_scores import TokenSet
 
@@ -167,5 +168,5 @@ def _grid_positions(grid: Float[Tensor, "batch width *axes"]) -> Float[Tensor, "
 
 
 def _nothing(loss: LocalAlignmentLoss, phrases: Phrases) -> Outcome:
-    nothing = phrases.values.sum() * 0 * loss.scale()
+    nothing = widened(phrases.values).sum() * 0 * loss.scale()
     return Outcome(nothing, {"loss": nothing.detach()})
