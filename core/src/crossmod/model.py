@@ -76,7 +76,7 @@ class CrossModal(nn.Module):
         assert isinstance(tower, Tower)
         return tower
 
-    def project(self, modality: str, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
+    def project(self, modality: str, pooled: Float[Tensor, "*items width"]) -> Float[Tensor, "*items dim"]:
         """Project pooled features into the shared space and L2-normalise them in float32 (eps 1e-8)."""
         return normalize(self.heads[modality](pooled).float(), dim=-1, eps=1e-8)
 

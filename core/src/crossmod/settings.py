@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,3 +18,12 @@ class Settings(ABC):
     @abstractmethod
     def build(self, *args: Any, **kwargs: Any) -> Any:
         """Make the described part; each kind of settings states its own arguments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Settings):
+    """Options of an evaluation: they describe no part of their own and are read as they are."""
+
+    def build(self) -> Self:
+        """The options themselves."""
+        return self

@@ -100,7 +100,7 @@ def test_the_table_gives_what_a_cut_and_a_scale_decide(context: EvaluationContex
     (table,) = zero_shot.evaluate(context, ZeroShotSettings(resamples=50))
     cells, mean = table.rows[0].cells, table.rows[1].cells
     assert mean["label"] == "mean of 1" and {"auroc", "low", "high", "auprc", "f1", "ece"} <= mean.keys()
-    assert float(cells["auprc"]) > float(cells["positive"]) and float(cells["f1"]) > 0.6  # type: ignore[arg-type]
+    assert float(cells["auprc"]) > float(cells["positive"]) and float(cells["f1"]) > 0.6
     assert "best on validation" in table.note and "fitted on validation" in table.note
     (at_scale,) = zero_shot.evaluate(context, ZeroShotSettings(resamples=50, scale=1.0))
     assert at_scale.rows[0].cells["ece"] != cells["ece"] and "at scale 1" in at_scale.note
@@ -121,4 +121,4 @@ def test_validation_itself_gets_no_cut_of_its_own(context: EvaluationContext) ->
 def test_impossible_options_are_refused() -> None:
     for options in ({"scale": -1.0}, {"scale": float("nan")}, {"resamples": -1}):
         with pytest.raises(UserError, match="0 or more"):
-            ZeroShotSettings(**options)  # type: ignore[arg-type]
+            ZeroShotSettings(**options)

@@ -25,7 +25,7 @@ def test_a_domain_s_sheets_are_drawn_of_the_finished_model(tmp_path: Path, monke
         return [retrieval_sheet([question], [answer], [[1.0]], [[0]], title="the domain's own sheet")]
 
     module = ModuleType("sheets_of_a_domain")
-    module.draw = draw  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "draw", draw, raising=False)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     own = replace(domain, sheets=(f"{module.__name__}:draw",))
     words = ["--run.steps=2", "--data.points=60", f"--run.folder={tmp_path / 'run'}"]

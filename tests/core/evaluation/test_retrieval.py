@@ -22,7 +22,7 @@ def test_a_gallery_holds_every_item_once_with_its_group(context: EvaluationConte
 
 
 def test_a_trained_model_beats_chance_in_both_directions(context: EvaluationContext) -> None:
-    directions = retrieve(context.model, context.prepared, split="test")
+    directions = retrieve(context, split="test")
     assert [direction.name for direction in directions] == ["point → text", "text → point"]
     for direction in directions:
         assert direction.metrics.mean_reciprocal_rank > 2 * direction.random.mean_reciprocal_rank
@@ -40,20 +40,20 @@ def test_ranks_agree_with_a_slow_transcription(context: EvaluationContext) -> No
     for row, group in zip(scores, text.group, strict=True):
         best = max(float(score) for score, other in zip(row, point.group, strict=True) if other == group)
         expected.append(1 + sum(float(s) > best for s, other in zip(row, point.group, strict=True) if other != group))
-    found = retrieve(model, prepared, split="test")[1].ranks
+    found = retrieve(context, split="test")[1].ranks
     assert found.tolist() == pytest.approx(expected)
 
 
 def test_all_candidates_make_it_harder(context: EvaluationContext) -> None:
-    few = retrieve(context.model, context.prepared, split="test")
-    all_of_them = retrieve(context.model, context.prepared, split="test", candidates="all")
+    few = retrieve(context, split="test")
+    all_of_them = retrieve(context, split="test", candidates="all")
     assert all_of_them[1].metrics.candidates == 240 and few[1].metrics.candidates == 24
     assert all_of_them[1].metrics.mean_rank > few[1].metrics.mean_rank
 
 
 def test_a_constant_model_scores_as_chance(context: EvaluationContext) -> None:
-    model = replace_heads_with_constant(context)
-    for direction in retrieve(model, context.prepared, split="test"):
+    constant = replace(context, model=replace_heads_with_constant(context), ready=context.prepared)
+    for direction in retrieve(constant, split="test"):
         assert direction.metrics.recall[1] == 0
         assert direction.metrics.mean_rank > 0.4 * direction.metrics.candidates
 
@@ -74,26 +74,26 @@ def test_shuffled_pairs_fall_to_chance(context: EvaluationContext) -> None:
     shuffled = replace(prepared, item={**prepared.item, "text": prepared.item["text"][torch.from_numpy(draw)]})
     rows = torch.from_numpy(prepared.corpus.rows("test"))
     assert not torch.equal(shuffled.item["text"][rows], prepared.item["text"][rows])
-    honest = retrieve(context.model, prepared, split="test")[1].metrics
-    fooled = retrieve(context.model, shuffled, split="test")[1]
+    honest = retrieve(context, split="test")[1].metrics
+    fooled = retrieve(replace(context, ready=shuffled), split="test")[1]
     assert fooled.metrics.mean_reciprocal_rank < 0.5 * honest.mean_reciprocal_rank
     assert fooled.metrics.mean_reciprocal_rank == pytest.approx(fooled.random.mean_reciprocal_rank, abs=0.12)
 
 
 def test_the_table_shows_chance_below_every_direction(context: EvaluationContext) -> None:
-    text = text_table(retrieval_table(retrieve(context.model, context.prepared, split="test"), "retrieval"))
+    text = text_table(retrieval_table(retrieve(context, split="test"), "retrieval"))
     lines = [line.split()[0] for line in text.splitlines() if line.strip()]
     assert lines.count("chance") == 2
 
 
 def test_a_split_without_pairs_has_no_direction(context: EvaluationContext) -> None:
     corpus = replace(context.prepared.corpus, split=np.full(len(context.prepared.corpus), "train"))
-    assert retrieve(context.model, replace(context.prepared, corpus=corpus), split="test") == []
+    assert retrieve(replace(context, ready=replace(context.prepared, corpus=corpus)), split="test") == []
 
 
 def test_a_row_asks_for_its_own_item_alone(context: EvaluationContext) -> None:
-    (strict,) = retrieve(context.model, context.prepared, split="test", positives="row", query="point")
-    (lenient,) = retrieve(context.model, context.prepared, split="test", query="point")
+    (strict,) = retrieve(context, split="test", positives="row", query="point")
+    (lenient,) = retrieve(context, split="test", query="point")
     # A point has two sentences: as rows both ask, and each finds only its own right.
     assert (strict.metrics.queries, lenient.metrics.queries) == (48, 24)
     assert strict.metrics.mean_rank > lenient.metrics.mean_rank

@@ -32,7 +32,7 @@ def test_drawings_of_either_kind_are_shown(
     for name, function in (("draw_png", draw_png), ("draw_svg", draw_svg), ("draw_nothing", lambda item: None)):
         monkeypatch.setattr(tiny, name, function, raising=False)
     drawn = replace(domain, drawings={"point": f"crossmod.testing.tiny:{drawing}"})
-    found = sheet(drawn, context.model, context.prepared, "text", "point", split="test")
+    found = sheet(drawn, context, "text", "point", split="test")
     assert found is not None
     shown = [hit.item for answer in found.answers for hit in answer.nearest]
     assert {exhibit.png for exhibit in shown} == {PNG if drawing == "draw_png" else None}

@@ -38,7 +38,7 @@ def _mean_success(table, name, epsilon):
 
 def test_clean_rows_are_those_of_retrieval(context: EvaluationContext):
     (table,) = evaluate(context, SetGuidedSettings(budget=(0.03,)))
-    for direction in retrieve(context.model, context.prepared, split="test"):
+    for direction in retrieve(context, split="test"):
         (row,) = _rows(table, direction=direction.name, input="clean")
         assert row["recall@5"] == pytest.approx(100 * direction.metrics.recall[5])
 

@@ -98,7 +98,7 @@ def test_without_a_choice_sentences_are_attacked_beside_continuous_inputs_where_
     texts = bag.tower("text").processor(list(prepared.corpus.columns["text"].items))
     grams = replace(prepared, inputs={**prepared.inputs, "text": texts})
     assert questions(bag, grams, GeneratedSettings()) == [("point", "text")]
-    with pytest.raises(UserError, match="NgramBagTower of text takes no tokens as vectors, .* name this one by --tr"):
+    with pytest.raises(UserError, match="text is a NgramBagTower, which takes no tokens as vectors; .* by --transfer"):
         questions(bag, grams, GENERATED)
 
 

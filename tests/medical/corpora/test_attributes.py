@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crossmod.sources.tables import open_table
-from crossmod_medical.corpora.ages import age_group
+from crossmod_medical.corpora.attributes import age_group
 from crossmod_medical.corpora.ct_rate_attributes import read_attributes
 from crossmod_medical.data import EmbeddedPhantoms, MedicalTable
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from crossmod_medical.vqa.answers import AnswerProcessor, normalised_answer
+from crossmod_medical.corpora.texts import same_text
+from crossmod_medical.vqa.answers import AnswerProcessor
 from crossmod_medical.vqa.scoring import accuracies, commonest_answers, nearest_questions
 
 
@@ -51,4 +52,4 @@ def test_answers_are_compared_normalised_and_unknown_ones_are_class_zero() -> No
     assert processed.arrays["answer"].tolist() == [1, 0] and len(processed.rejected) == 1
     assert sum(processed.counts.values()) == 1
     assert AnswerProcessor.load(processor.spec, processor.files()).answers == processor.answers
-    assert normalised_answer("T2.") == "t2"
+    assert same_text("T2.") == "t2"

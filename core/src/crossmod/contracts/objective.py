@@ -36,8 +36,8 @@ class Forwards(Protocol):
         """The projected, L2-normalised embeddings of the rows that have `modality`."""
         ...
 
-    def project(self, modality: str, pooled: Float[Tensor, "items width"]) -> Float[Tensor, "items dim"]:
-        """Embeddings of pooled features that an objective made itself: other views, the classes of a vocabulary."""
+    def project(self, modality: str, pooled: Float[Tensor, "*items width"]) -> Float[Tensor, "*items dim"]:
+        """Embeddings of features that an objective made itself: other views, the classes of a vocabulary, tokens."""
         ...
 
 

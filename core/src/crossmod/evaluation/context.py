@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+from torch import Tensor
 
 from crossmod.evaluation.embedded import EmbeddedItems
 from crossmod.model import CrossModal
 from crossmod.recipe import Recipe
+from crossmod.training.assemble import initialise
 from crossmod.training.prepare import OnProgress, Prepared, prepare
 
 
@@ -16,7 +21,7 @@ class EvaluationContext:
     """A model to score.
 
     Args:
-        model: In evaluation mode.
+        model: In evaluation mode; must not change while this context lives.
         recipe: What trained it; its `data` may have been overridden.
         on_progress: Called while the corpus is prepared.
         ready: The prepared corpus, when the caller has it already.
@@ -47,11 +52,33 @@ class EvaluationContext:
         Raises:
             UserError: The model has no such modality.
         """
-        if modality not in self._embedded:
+        return self._remembered(modality, self.model.embed)
+
+    def features(self, modality: str) -> EmbeddedItems:
+        """The pooled vectors of a modality's tower, before the projection, remembered likewise.
+
+        Raises:
+            UserError: The model has no such modality.
+        """
+        return self._remembered(modality, self.model.features)
+
+    def untrained(self, seed: int) -> EvaluationContext:
+        """The same towers with an initialisation of their own, on the same corpus.
+
+        Args:
+            seed: Counted from 0; none gives the initialisation that this model was trained from.
+        """
+        recipe = replace(self.recipe, seed=self.recipe.seed + 1 + seed)
+        model, _ = initialise(recipe, self.model.processors)
+        return EvaluationContext(model.eval(), recipe, ready=self.prepared)
+
+    def _remembered(self, modality: str, encode: Callable[[str, Any], Tensor]) -> EmbeddedItems:
+        key = (modality, encode.__name__)
+        if key not in self._vectors:
             self.model.tower(modality)
-            self._embedded[modality] = EmbeddedItems(self.model, self.prepared, modality)
-        return self._embedded[modality]
+            self._vectors[key] = EmbeddedItems(partial(encode, modality), self.prepared.inputs[modality])
+        return self._vectors[key]
 
     @cached_property
-    def _embedded(self) -> dict[str, EmbeddedItems]:
+    def _vectors(self) -> dict[tuple[str, str], EmbeddedItems]:
         return {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Int64
@@ -12,11 +11,8 @@ from torch import Tensor
 
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
-from crossmod.evaluation.labelled import Tasks, labelled_tasks, require_labels
+from crossmod.evaluation.labelled import Tasks, by_modality, labelled_tasks, require_labels
 from crossmod.evaluation.settings import FewLabelsSettings
-from crossmod.model import CrossModal
-from crossmod.training.assemble import initialise
-from crossmod.training.prepare import Prepared
 from crossmod_metrics import average_precision, logistic_probe, multi_task, roc_auc
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
@@ -39,19 +35,17 @@ def evaluate(context: EvaluationContext, settings: FewLabelsSettings) -> list[Ta
         UserError: There is no label of two classes, or a split has none.
     """
     prepared = context.prepared
-    labels = {n: label for n, label in require_labels(prepared, prompts=False).items() if len(label.classes) == 2}
-    models = {"trained": context.model}
+    labels = require_labels(prepared, prompts=False, classes=2)
+    models = {"trained": context}
     if settings.untrained:
-        fresh = replace(context.recipe, seed=settings.seed + 1)
-        models["untrained"] = initialise(fresh, context.model.processors)[0].eval()
+        models["untrained"] = context.untrained(settings.seed)
     rows: list[Row] = []
-    for modality in dict.fromkeys(label.modality for label in labels.values()):
-        own = [label for label in labels.values() if label.modality == modality]
+    for modality, own in by_modality(labels).items():
         parts = {split: labelled_tasks(prepared, own, split) for split in ("train", "validation", "test")}
         if any(not len(part.item) for part in parts.values()):
             continue
-        for name, model in models.items():
-            rows += _rows(prepared, modality, (name, model), parts, settings)
+        for name, each in models.items():
+            rows += _rows(each, modality, name, parts, settings)
     if not rows:
         raise UserError(
             f"corpus {prepared.corpus.name} has no label of two classes in train, validation and test, on which "
@@ -74,16 +68,9 @@ def evaluate(context: EvaluationContext, settings: FewLabelsSettings) -> list[Ta
 
 
 def _rows(
-    prepared: Prepared,
-    modality: str,
-    named: tuple[str, CrossModal],
-    parts: Mapping[str, Tasks],
-    settings: FewLabelsSettings,
+    context: EvaluationContext, modality: str, name: str, parts: Mapping[str, Tasks], settings: FewLabelsSettings
 ) -> list[Row]:
-    name, model = named
-    features = {
-        split: model.features(modality, prepared.inputs[modality].take(one.item)) for split, one in parts.items()
-    }
+    features = {split: context.features(modality).of(one.item) for split, one in parts.items()}
     rows = []
     for share in sorted(settings.shares):
         found, chosen = [], torch.empty(0, dtype=torch.bool)

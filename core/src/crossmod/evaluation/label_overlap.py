@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
-from crossmod.evaluation.labelled import labelled_tasks, require_labels
+from crossmod.evaluation.labelled import by_modality, labelled_tasks, require_labels
 from crossmod.evaluation.settings import SimilarSettings
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
@@ -103,11 +103,8 @@ def evaluate(context: EvaluationContext, settings: SimilarSettings) -> list[Tabl
         UserError: The corpus has no label of two classes, or the split nothing to compare.
     """
     prepared = context.prepared
-    two = {n: label for n, label in require_labels(prepared, prompts=False).items() if len(label.classes) == 2}
-    modalities = dict.fromkeys(label.modality for label in two.values())
     rows: list[Row] = []
-    for modality in modalities:
-        described = [label for label in two.values() if label.modality == modality]
+    for modality, described in by_modality(require_labels(prepared, prompts=False, classes=2)).items():
         found = labelled_tasks(prepared, described, settings.split)
         own = {"item": found.item, "group": prepared.group[found.row], "subject": found.subject}[settings.exclude]
         vectors = context.embedded(modality).of(found.item)
@@ -119,8 +116,6 @@ def evaluate(context: EvaluationContext, settings: SimilarSettings) -> list[Tabl
         rows.append(Row(cells={"modality": modality, **sizes, **{f"at{k}": v for k, v in scored.at.items()}}))
         chance: dict[str, Cell] = {f"at{k}": scored.random for k in scored.at}
         rows.append(Row(cells={"modality": "  chance", **chance}, role="reference"))
-    if not rows:
-        raise UserError(f"corpus {prepared.corpus.name} has no label of two classes, whose overlap is scored.")
     columns = [
         Column(key="modality", title="modality"),
         *[Column(key=f"at{k}", title=f"overlap@{k}", decimals=3) for k in settings.ks],

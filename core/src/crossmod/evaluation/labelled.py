@@ -42,12 +42,12 @@ class Labelled:
 
 def labelled_items(prepared: Prepared, label: Label, split: str) -> Labelled:
     """One entry a distinct item of the label's modality in a split; an item's first known value counts."""
-    rows = torch.from_numpy(prepared.corpus.rows(split))
+    rows = prepared.rows(split, label.modality)
     item = prepared.item[label.modality][rows]
     values = torch.from_numpy(label.values)[rows]
     subject = prepared.group if prepared.corpus.subject is None else torch.from_numpy(prepared.corpus.subject)
     subject = subject[rows]
-    known = (item >= 0) & ~values.isnan()
+    known = ~values.isnan()
     order = torch.argsort(item[known], stable=True)
     found = Labelled(item[known][order], values[known][order], subject[known][order], rows[known][order])
     first = torch.ones(len(found.item), dtype=torch.bool)
@@ -86,17 +86,34 @@ def labelled_tasks(prepared: Prepared, labels: Sequence[Label], split: str) -> T
     return Tasks(item, values, subject, row)
 
 
-def require_labels(prepared: Prepared, *, prompts: bool) -> Mapping[str, Label]:
+def require_labels(prepared: Prepared, *, prompts: bool, classes: int = 0) -> Mapping[str, Label]:
     """The labels of a corpus, those with prompts only where they are needed.
+
+    Args:
+        prepared: The corpus.
+        prompts: Whether a label needs prompts.
+        classes: The number of classes it needs; 0 takes any, numbers included.
 
     Raises:
         UserError: There is none.
     """
-    labels = {n: label for n, label in prepared.corpus.labels.items() if label.prompts or not prompts}
+    labels = {
+        name: label
+        for name, label in prepared.corpus.labels.items()
+        if (label.prompts or not prompts) and (not classes or len(label.classes) == classes)
+    }
     if not labels:
-        missing = "labels with prompts" if prompts else "labels"
+        missing = "labels" + (f" of {classes} classes" if classes else "") + (" with prompts" if prompts else "")
         raise UserError(
             f"corpus {prepared.corpus.name} has no {missing}, which this evaluation scores; "
             "choose a corpus that has some with --data, or another evaluation with --on retrieval."
         )
     return labels
+
+
+def by_modality(labels: Mapping[str, Label]) -> dict[str, list[Label]]:
+    """The labels of every modality that any describes."""
+    found: dict[str, list[Label]] = {}
+    for label in labels.values():
+        found.setdefault(label.modality, []).append(label)
+    return found

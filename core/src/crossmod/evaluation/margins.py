@@ -77,8 +77,13 @@ class Macro:
     """The mean AUROC of several labels, and the ends of its 95 % interval, None where there is none."""
 
     mean: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def cells(self) -> dict[str, float]:
+        """What of it a table shows."""
+        values = {"auroc": self.mean, "low": self.low, "high": self.high}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 def macro_auroc(several: Sequence[Margins], *, resamples: int, seed: int) -> Macro:
@@ -108,7 +113,7 @@ def macro_auroc(several: Sequence[Margins], *, resamples: int, seed: int) -> Mac
 
     estimate = mean(torch.arange(len(items)))
     if not resamples or len(torch.unique(subject)) < 2:
-        return Macro(estimate, None, None)
+        return Macro(estimate)
     interval = bootstrap_statistic(mean, len(items), subject, seed=seed, resamples=resamples)
     return Macro(estimate, interval.low, interval.high)
 

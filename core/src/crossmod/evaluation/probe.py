@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,9 +11,6 @@ from crossmod.contracts.corpus import Label
 from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.labelled import Labelled, labelled_items, require_labels
 from crossmod.evaluation.settings import ProbeSettings
-from crossmod.model import CrossModal
-from crossmod.training.assemble import initialise
-from crossmod.training.prepare import Prepared
 from crossmod_metrics import (
     knn_classify,
     knn_regress,
@@ -40,17 +36,16 @@ class ProbeScore:
 def evaluate(context: EvaluationContext, settings: ProbeSettings) -> list[Table]:
     """The `probe` evaluation: fit on train, choose the penalty on validation, score on test."""
     prepared = context.prepared
-    models = {"trained": context.model}
+    models = {"trained": context}
     if settings.untrained:
-        fresh = replace(context.recipe, seed=settings.seed)
-        models["untrained"] = initialise(fresh, context.model.processors)[0].eval()
+        models["untrained"] = context.untrained(settings.seed)
     rows = []
     for name, label in require_labels(prepared, prompts=False).items():
         parts = [labelled_items(prepared, label, split) for split in ("train", "validation", "test")]
         cells: dict[str, Cell] = {"label": name, "items": len(parts[2].item)}
-        if all(_varied(part) for part in parts):
-            for kind, model in models.items():
-                score = probe_label(model, prepared, label, parts, settings.neighbours)
+        if all(part.has_both for part in parts):
+            for kind, each in models.items():
+                score = probe_label(each, label, parts, settings.neighbours)
                 cells["metric"] = score.metric
                 cells[f"{kind} linear"], cells[f"{kind} k-NN"] = score.linear, score.neighbours
         rows.append(Row(cells=cells))
@@ -64,24 +59,16 @@ def evaluate(context: EvaluationContext, settings: ProbeSettings) -> list[Table]
     return [Table(columns=columns, rows=rows, title=f"probes on {prepared.corpus.name}", note=note)]
 
 
-def _varied(part: Labelled) -> bool:
-    return len(torch.unique(part.values)) >= 2
-
-
-def probe_label(
-    model: CrossModal, prepared: Prepared, label: Label, parts: list[Labelled], neighbours: int
-) -> ProbeScore:
+def probe_label(context: EvaluationContext, label: Label, parts: list[Labelled], neighbours: int) -> ProbeScore:
     """Probe one label.
 
     Args:
-        model: Whose frozen features.
-        prepared: The corpus.
+        context: Whose frozen features.
         label: What is predicted.
         parts: Its train, validation and test items.
         neighbours: k of the k-NN.
     """
-    inputs = prepared.inputs[label.modality]
-    train, validation, test = (model.features(label.modality, inputs.take(part.item)) for part in parts)
+    train, validation, test = (context.features(label.modality).of(part.item) for part in parts)
     known = [part.values for part in parts]
     k = min(neighbours, len(train))
     if not label.classes:

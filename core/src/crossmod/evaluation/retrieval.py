@@ -12,9 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from crossmod.evaluation.context import EvaluationContext
-from crossmod.evaluation.embedded import EmbeddedItems
 from crossmod.evaluation.settings import RetrievalSettings
-from crossmod.model import CrossModal
 from crossmod.training.prepare import Prepared
 from crossmod_metrics import RetrievalMetrics, chance, ranks, retrieval_metrics
 from crossmod_report import Column, Row, Table
@@ -76,8 +74,7 @@ def gallery(prepared: Prepared, modality: str, rows: Int64[Tensor, "rows"]) -> G
 
 
 def retrieve(
-    model: CrossModal,
-    prepared: Prepared,
+    context: EvaluationContext,
     *,
     split: str,
     candidates: str = "split",
@@ -92,8 +89,7 @@ def retrieve(
     candidates of the query's group.
 
     Args:
-        model: The model.
-        prepared: The corpus.
+        context: Model and corpus.
         split: Whose rows ask.
         candidates: "split" or "all".
         ties: See `crossmod_metrics.ranks`.
@@ -104,23 +100,22 @@ def retrieve(
     Returns:
         One entry a direction; empty when the split has no pair.
     """
-    rows = torch.from_numpy(prepared.corpus.rows(split))
-    pool = rows if candidates == "split" else torch.arange(len(prepared.corpus))
-    vectors = {modality: EmbeddedItems(model, prepared, modality) for modality in model.modalities}
+    prepared, modalities = context.prepared, context.model.modalities
+    pool = prepared.rows(split) if candidates == "split" else torch.arange(len(prepared.corpus))
     directions = []
-    for asker, candidate in permutations(model.modalities, 2):
+    for asker, candidate in permutations(modalities, 2):
         if query and asker != query:
             continue
-        both = (prepared.item[asker][rows] >= 0) & (prepared.item[candidate][rows] >= 0)
-        if not bool(both.any()):
+        rows = prepared.rows(split, asker, candidate)
+        if not len(rows):
             continue
-        asking, ranked = gallery(prepared, asker, rows[both]), gallery(prepared, candidate, pool)
+        asking, ranked = gallery(prepared, asker, rows), gallery(prepared, candidate, pool)
         if positives == "row":
-            asking = Gallery(prepared.item[asker][rows[both]], prepared.item[candidate][rows[both]])
+            asking = Gallery(prepared.item[asker][rows], prepared.item[candidate][rows])
             ranked = Gallery(ranked.item, ranked.item)
         found = ranks(
-            vectors[asker].of(asking.item),
-            vectors[candidate].of(ranked.item),
+            context.embedded(asker).of(asking.item),
+            context.embedded(candidate).of(ranked.item),
             asking.group,
             ranked.group,
             ties=ties,
@@ -172,8 +167,7 @@ def _cells(metrics: RetrievalMetrics) -> dict[str, float | int]:
 def evaluate(context: EvaluationContext, settings: RetrievalSettings) -> list[Table]:
     """The `retrieval` evaluation of every domain."""
     directions = retrieve(
-        context.model,
-        context.prepared,
+        context,
         split=settings.split,
         candidates=settings.candidates,
         ties=settings.ties,

@@ -8,11 +8,11 @@ from typing import Literal
 from crossmod.domain import Evaluation
 from crossmod.errors import UserError
 from crossmod.robustness.settings import GeneratedSettings, SetGuidedSettings, UniversalSettings
-from crossmod.settings import Settings
+from crossmod.settings import Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrievalSettings(Settings):
+class RetrievalSettings(Options):
     """Retrieval in both directions between every two modalities.
 
     Args:
@@ -33,13 +33,9 @@ class RetrievalSettings(Settings):
     query: str = ""
     recalls: tuple[int, ...] = (1, 5, 10)
 
-    def build(self) -> RetrievalSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
-
 
 @dataclass(frozen=True, kw_only=True)
-class ZeroShotSettings(Settings):
+class ZeroShotSettings(Options):
     """Classification of items by the nearest class description, without training on labels.
 
     Args:
@@ -61,13 +57,9 @@ class ZeroShotSettings(Settings):
         if not 0 <= self.scale < float("inf") or self.resamples < 0:
             raise UserError(f"scale {self.scale} and resamples {self.resamples} are 0 or more, and no infinity.")
 
-    def build(self) -> ZeroShotSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
-
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeSettings(Settings):
+class ProbeSettings(Options):
     """Linear and nearest-neighbour classifiers on frozen features.
 
     Args:
@@ -80,13 +72,9 @@ class ProbeSettings(Settings):
     untrained: bool = True
     seed: int = 0
 
-    def build(self) -> ProbeSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
-
 
 @dataclass(frozen=True, kw_only=True)
-class FewLabelsSettings(Settings):
+class FewLabelsSettings(Options):
     """Linear probes of all two-class labels at once, trained on shares of the labelled subjects.
 
     Args:
@@ -108,13 +96,9 @@ class FewLabelsSettings(Settings):
                 f"shares are {self.shares} and draws {self.draws}; give shares above 0 up to 1, and a draw."
             )
 
-    def build(self) -> FewLabelsSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
-
 
 @dataclass(frozen=True, kw_only=True)
-class SubgroupSettings(Settings):
+class SubgroupSettings(Options):
     """Zero-shot AUROC of the rows of every value of every attribute that the corpus states (age, sex, scanner).
 
     Args:
@@ -131,13 +115,9 @@ class SubgroupSettings(Settings):
     resamples: int = 1000
     seed: int = 0
 
-    def build(self) -> SubgroupSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
-
 
 @dataclass(frozen=True, kw_only=True)
-class SimilarSettings(Settings):
+class SimilarSettings(Options):
     """Search inside one modality, scored by the labels of two classes that query and answer share.
 
     Args:
@@ -156,10 +136,6 @@ class SimilarSettings(Settings):
     def __post_init__(self) -> None:
         if not self.ks or min(self.ks) < 1:
             raise UserError(f"ks are {self.ks}; give numbers of nearest items from 1.")
-
-    def build(self) -> SimilarSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
 
 
 _UNDER_ATTACK = "crossmod.robustness.evaluation:evaluate"

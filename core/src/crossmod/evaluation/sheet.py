@@ -8,16 +8,14 @@ from typing import Any
 import torch
 
 from crossmod.domain import Domain
+from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.retrieval import gallery
-from crossmod.model import CrossModal
-from crossmod.training.prepare import Prepared
 from crossmod_report import Exhibit, RetrievalSheet, retrieval_sheet
 
 
 def sheet(
     domain: Domain,
-    model: CrossModal,
-    prepared: Prepared,
+    context: EvaluationContext,
     query: str,
     candidate: str,
     *,
@@ -29,16 +27,15 @@ def sheet(
 
     Args:
         domain: Knows how its items are drawn.
-        model: The model.
-        prepared: The corpus.
+        context: Model and corpus.
         query: The modality that asks.
         candidate: The modality that is ranked.
         split: Whose rows ask and are ranked.
         queries: How many are shown.
         largest_gallery: Candidates beyond so many are left out of the sheet (never of a metric).
     """
-    rows = torch.from_numpy(prepared.corpus.rows(split))
-    rows = rows[(prepared.item[query][rows] >= 0) & (prepared.item[candidate][rows] >= 0)]
+    prepared = context.prepared
+    rows = prepared.rows(split, query, candidate)
     if not len(rows):
         return None
     ranked = gallery(prepared, candidate, rows)
@@ -47,9 +44,7 @@ def sheet(
     answered = torch.isin(asking.group, ranked.group).nonzero().flatten()
     places = torch.linspace(0, len(answered) - 1, min(queries, len(answered))).long()
     chosen = answered[torch.unique(places)]
-    similarity = model.embed(query, prepared.inputs[query].take(asking.item[chosen])) @ (
-        model.embed(candidate, prepared.inputs[candidate].take(ranked.item)).T
-    )
+    similarity = context.embedded(query).of(asking.item[chosen]) @ context.embedded(candidate).of(ranked.item).T
     truth = [(ranked.group == group).nonzero().flatten().tolist() for group in asking.group[chosen].tolist()]
     shown = {int(i) for i in similarity.topk(min(5, len(ranked.item))).indices.flatten()}
     shown |= {index for right in truth for index in right}

@@ -33,11 +33,8 @@ def evaluate(context: EvaluationContext, settings: SubgroupSettings) -> list[Tab
             f"corpus {prepared.corpus.name} states nothing of its subjects or scanners, by which subgroups are formed; "
             "name columns for it where the data settings take some (data.attributes)."
         )
-    margins = {
-        name: label_margins(context, settings.text, label, settings.split)
-        for name, label in require_labels(prepared, prompts=True).items()
-        if len(label.classes) == 2
-    }
+    labels = require_labels(prepared, prompts=True, classes=2)
+    margins = {name: label_margins(context, settings.text, label, settings.split) for name, label in labels.items()}
     rows: list[Row] = []
     for name, values in attributes.items():
         rows += _rows(name, values, margins, settings)
@@ -90,10 +87,8 @@ def _rows(
             "subjects": _subjects(own),
             "items": len(torch.unique(torch.cat([one.found.item for one in own.values()]))),
             "labels": len(shared),
-            "auroc": macro.mean,
+            **macro.cells(),
         }
-        if macro.low is not None:
-            cells |= {"low": macro.low, "high": macro.high}
         found.append(Row(cells=cells, role="reference" if value == "all of these" else "result"))
     return found
 

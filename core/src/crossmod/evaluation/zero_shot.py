@@ -17,8 +17,6 @@ from crossmod_metrics import average_precision, zero_shot_metrics, zero_shot_sco
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
 
-__all__ = ["evaluate", "prompt_classes"]
-
 
 def evaluate(context: EvaluationContext, settings: ZeroShotSettings) -> list[Table]:
     """The `zero-shot` evaluation: AUROC and what goes with it of labels with two classes, accuracy of the others."""
@@ -35,15 +33,18 @@ def _two_classes(
 ) -> Table:
     rows: list[Row] = []
     several: list[Margins] = []
+    scores: list[dict[str, float]] = []
     for name, label in labels.items():
         scored = label_margins(context, settings.text, label, settings.split)
         cells: dict[str, Cell] = {"label": name, "items": len(scored.found.item)}
         if scored.found.has_both:
             several.append(scored)
-            cells |= _scores(scored, _validation(context, label, settings), settings)
+            scores.append(_scores(scored, _validation(context, label, settings), settings))
+            cells |= scores[-1]
         rows.append(Row(cells=cells))
     if several:
-        rows.append(Row(cells=_means([row.cells for row in rows], several, settings)))
+        mean: dict[str, Cell] = {"label": f"mean of {len(several)}"}
+        rows.append(Row(cells=mean | _means(scores, several, settings)))
         rows.append(Row(cells={"label": "  chance", "auroc": 0.5}, role="reference"))
     return _table_of_two(rows, settings, title)
 
@@ -56,34 +57,27 @@ def _validation(context: EvaluationContext, label: Label, settings: ZeroShotSett
     return found if found.found.has_both else None
 
 
-def _scores(scored: Margins, validation: Margins | None, settings: ZeroShotSettings) -> dict[str, Cell]:
+def _scores(scored: Margins, validation: Margins | None, settings: ZeroShotSettings) -> dict[str, float]:
     own = macro_auroc([scored], resamples=settings.resamples, seed=settings.seed)
-    cells: dict[str, Cell] = {
+    found = {
         "positive": float(scored.truth.double().mean()),
-        "auroc": own.mean,
         "auprc": average_precision(scored.margin, scored.truth),
+        **own.cells(),
     }
-    if own.low is not None:
-        cells |= {"low": own.low, "high": own.high}
     if validation is not None:
-        cells["f1"] = f1_at_chosen_cut(scored, validation)
+        found["f1"] = f1_at_chosen_cut(scored, validation)
     if validation is not None or settings.scale:
-        cells["ece"] = calibration_error(scored, validation, settings.scale)
-    return cells
+        found["ece"] = calibration_error(scored, validation, settings.scale)
+    return found
 
 
 def _means(
-    rows: Sequence[Mapping[str, Cell]], several: Sequence[Margins], settings: ZeroShotSettings
-) -> dict[str, Cell]:
-    macro = macro_auroc(several, resamples=settings.resamples, seed=settings.seed)
-    cells: dict[str, Cell] = {"label": f"mean of {len(several)}", "auroc": macro.mean}
-    if macro.low is not None:
-        cells |= {"low": macro.low, "high": macro.high}
-    for key in ("auprc", "f1", "ece"):
-        known = [float(row[key]) for row in rows if key in row]  # type: ignore[arg-type]
-        if len(known) == len(several):
-            cells[key] = fmean(known)
-    return cells
+    scores: Sequence[Mapping[str, float]], several: Sequence[Margins], settings: ZeroShotSettings
+) -> dict[str, float]:
+    found = macro_auroc(several, resamples=settings.resamples, seed=settings.seed).cells()
+    # A mean stands for all labels or for none.
+    shared = {"auprc", "f1", "ece"}.intersection(*scores)
+    return found | {key: fmean(each[key] for each in scores) for key in shared}
 
 
 def _table_of_two(rows: Sequence[Row], settings: ZeroShotSettings, title: str) -> Table:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from crossmod.domain import Domain
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
 from crossmod.model import CrossModal
 from crossmod.robustness.continuous import declared_input, values_of
+from crossmod.robustness.sentences import token_tower
 from crossmod.robustness.settings import AttackSettings
 from crossmod.robustness.tables import attack_table, table_of_transfer
 from crossmod.robustness.transfer import sides_of, transfer_success
-from crossmod.robustness.word_side import attacks_words, require_token_tower
+from crossmod.robustness.word_side import attacks_words
 from crossmod.runs.model_folder import load_model_and_recipe, read_spec
 from crossmod.training.prepare import Prepared
 from crossmod_report import Table
@@ -77,13 +76,12 @@ def questions(model: CrossModal, prepared: Prepared, settings: AttackSettings) -
 
 
 def _meet(prepared: Prepared, a: str, b: str, split: str) -> bool:
-    rows = torch.from_numpy(prepared.corpus.rows(split))
-    return bool(((prepared.item[a][rows] >= 0) & (prepared.item[b][rows] >= 0)).any())
+    return len(prepared.rows(split, a, b)) > 0
 
 
 def _require_attackable(model: CrossModal, prepared: Prepared, modality: str, settings: AttackSettings) -> None:
     if attacks_words(settings, prepared, modality):
-        require_token_tower(model, modality)
+        token_tower(model, modality)
         return
     declared_input(model.tower(modality), modality)
     values_of(prepared.inputs[modality], modality)

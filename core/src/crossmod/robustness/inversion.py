@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, normalize
 
 from crossmod.contracts.batch import Inputs
-from crossmod.contracts.tower import Tokens, TokenTower
+from crossmod.contracts.tower import Tokens
 from crossmod.errors import UserError
 from crossmod.model import CrossModal
 from crossmod.robustness.continuous import require_finite_values
+from crossmod.robustness.sentences import token_tower
 
 STEPS, RATE, WEIGHT_DECAY, START_DEVIATION = 150, 0.02, 0.01, 0.02
 """OTI's configuration: the same for all its backbones (OVI takes 1000 steps)."""
@@ -127,9 +128,7 @@ def prompt_encoder(
     Raises:
         UserError: The tower hides no tokens, the prompt is not one sample, or a place lies outside of it.
     """
-    tower = model.tower(modality)
-    if not isinstance(tower, TokenTower):
-        raise UserError(f"the tower of {modality} is a {type(tower).__name__}, which takes no tokens as vectors.")
+    tower = token_tower(model, modality)
     if len(prompt) != 1:
         raise UserError(f"the prompt holds {len(prompt)} samples; give one.")
     with torch.no_grad():

@@ -159,8 +159,7 @@ def scene(
     Raises:
         UserError: The split has no such row.
     """
-    rows = torch.from_numpy(prepared.corpus.rows(split))
-    rows = rows[(prepared.item[modality][rows] >= 0) & (prepared.item[guide][rows] >= 0)]
+    rows = prepared.rows(split, modality, guide)
     if not len(rows):
         raise UserError(
             f"no row of the {split} split of {prepared.corpus.name} has both {modality} and {guide}; "

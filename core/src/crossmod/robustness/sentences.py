@@ -100,5 +100,8 @@ def token_tower(model: CrossModal, modality: str) -> TokenTower:
     """
     tower = model.tower(modality)
     if not isinstance(tower, TokenTower):
-        raise UserError(f"the tower of {modality} is a {type(tower).__name__}, which takes no tokens as vectors.")
+        raise UserError(
+            f"the tower of {modality} is a {type(tower).__name__}, which takes no tokens as vectors; take a model "
+            "with a text transformer (attacks on its words can be shown to this one by --transfer)."
+        )
     return tower

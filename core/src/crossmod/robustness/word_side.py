@@ -19,7 +19,6 @@ from crossmod.contracts.batch import Inputs
 from crossmod.contracts.tower import TokenTower
 from crossmod.errors import UserError
 from crossmod.evaluation.retrieval import gallery
-from crossmod.model import CrossModal
 from crossmod.robustness.attacks import generator_stages
 from crossmod.robustness.scene import About, Ranks
 from crossmod.robustness.sentences import sentence_batch
@@ -42,20 +41,6 @@ def attacks_words(settings: AttackSettings, prepared: Prepared, modality: str) -
         return False
     items = prepared.corpus.columns[modality].items
     return any(isinstance(item, str) and len(item.split()) > 1 for item in items)
-
-
-def require_token_tower(model: CrossModal, modality: str) -> None:
-    """Refuse to learn a word on a tower that takes no vector for one.
-
-    Raises:
-        UserError: The tower is such a one.
-    """
-    tower = model.tower(modality)
-    if not isinstance(tower, TokenTower):
-        raise UserError(
-            f"the {type(tower).__name__} of {modality} takes no tokens as vectors, so no word can be learned by its "
-            "gradient; attack a model with a text transformer and name this one by --transfer."
-        )
 
 
 @final
@@ -131,8 +116,7 @@ class WordSide(AttackedModel[Sequence[str]]):
         return self.model.embed(self.modality, texts)
 
     def _texts(self, split: str) -> list[str]:
-        rows = torch.from_numpy(self.prepared.corpus.rows(split))
-        rows = rows[(self.prepared.item[self.modality][rows] >= 0) & (self.prepared.item[self.guide][rows] >= 0)]
+        rows = self.prepared.rows(split, self.modality, self.guide)
         items: Sequence[Any] = self.prepared.corpus.columns[self.modality].items
         return [str(items[i]) for i in gallery(self.prepared, self.modality, rows).item.tolist()]
 

@@ -16,7 +16,6 @@ from crossmod.runs.card import data_warnings, model_card
 from crossmod.runs.folder import RunFolder
 from crossmod.runs.model_folder import load_weights, save_model
 from crossmod.state.low_rank import fold_adapters
-from crossmod.training.assemble import Parts
 from crossmod.training.display import Display
 from crossmod.training.fit import Fit
 from crossmod_report import RunRecord, Table, rank_histogram, read_metrics, run_report, text_table, write_page
@@ -33,7 +32,8 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
     model, prepared = fit.parts.model, fit.parts.prepared
     split = recipe.run.finish_on if len(prepared.corpus.rows("test")) else "validation"
     display.say(f"evaluating the {split} split")
-    directions = retrieve(model, prepared, split=split)
+    context = EvaluationContext(model, recipe, ready=prepared)
+    directions = retrieve(context, split=split)
     table = retrieval_table(
         directions,
         f"retrieval, {split} split of {prepared.corpus.name}",
@@ -42,11 +42,11 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
     scores = {direction.name: direction.scores() for direction in directions}
     flat = {f"{name} {key}": value for name, values in scores.items() for key, value in values.items()}
     fit.log.write(step, split, flat)
-    tables = [table, *_further(domain, recipe, fit.parts, split, display)]
+    tables = [table, *_further(domain, context, split, display)]
     environment = folder.read_environment()
     card = model_card(domain, recipe, model, prepared, environment, tables, step)
     save_model(folder.model, model, domain, recipe, card, {"step": step, "scores": scores})
-    _write_report(domain, recipe, folder, fit.parts, directions, tables, split)
+    _write_report(domain, context, folder, directions, tables, split)
     for sentence in data_warnings(prepared):
         display.say(f"note: {sentence}")
     display.say("")
@@ -57,9 +57,8 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
     display.say(f"run folder  {folder.path}")
 
 
-def _further(domain: Domain, recipe: Recipe, parts: Parts, split: str, display: Display) -> list[Table]:
+def _further(domain: Domain, context: EvaluationContext, split: str, display: Display) -> list[Table]:
     """The evaluations that the domain ends a run with; one that this corpus has nothing for says so."""
-    context = EvaluationContext(parts.model, recipe, ready=parts.prepared)
     tables: list[Table] = []
     for name in domain.finish:
         evaluation = evaluations(domain)[name]
@@ -85,28 +84,27 @@ def _final_weights(folder: RunFolder, fit: Fit) -> int:
 
 def _write_report(
     domain: Domain,
-    recipe: Recipe,
+    context: EvaluationContext,
     folder: RunFolder,
-    parts: Parts,
     directions: list[Direction],
     tables: list[Table],
     split: str,
 ) -> None:
-    prepared = parts.prepared
+    prepared = context.prepared
     sheets = [
         found
         for direction in directions
-        if (found := sheet(domain, parts.model, prepared, direction.query, direction.candidate, split=split))
+        if (found := sheet(domain, context, direction.query, direction.candidate, split=split))
     ]
     for target in domain.sheets:
         module, _, name = target.partition(":")
-        sheets += getattr(import_module(module), name)(EvaluationContext(parts.model, recipe, ready=prepared), split)
+        sheets += getattr(import_module(module), name)(context, split)
     environment, logged = folder.read_environment(), read_metrics(folder.metrics)
     record = RunRecord(
         name=folder.path.name,
         domain=domain.name,
         corpus=prepared.corpus.name,
-        seed=recipe.seed,
+        seed=context.recipe.seed,
         command=str(environment.get("command", "")),
         recipe=folder.recipe.read_text(encoding="utf-8"),
         status="complete",
@@ -126,7 +124,7 @@ def _write_report(
         usage={
             "load": f'import crossmod\n\nmodel = crossmod.load("{folder.model}")',
             "evaluate": f"crossmod evaluate {folder.path} --on retrieval",
-            "embed": f"crossmod embed {folder.path} --modality {parts.model.modalities[-1]} --output vectors.parquet",
+            "embed": f"crossmod embed {folder.path} --modality {context.model.modalities[-1]} --output vectors.parquet",
         },
         facts=dict(prepared.corpus.facts),
     )

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from crossmod.contracts.batch import Batch
 from crossmod.distributed.world import is_main, rank, world_size
 from crossmod.domain import Domain
+from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.retrieval import retrieve
 from crossmod.recipe import Recipe
 from crossmod.runs.checkpoint import Checkpoint
@@ -185,7 +186,8 @@ class Fit:
         """Retrieval on the validation split with the averaged weights; the first process does it for all."""
         if is_main():
             with self.module.average.applied():
-                directions = retrieve(self.parts.model, self.parts.prepared, split="validation")
+                context = EvaluationContext(self.parts.model, self.recipe, ready=self.parts.prepared)
+                directions = retrieve(context, split="validation")
             if directions:
                 scores = [direction.metrics.mean_reciprocal_rank for direction in directions]
                 values = {

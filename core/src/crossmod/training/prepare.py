@@ -57,6 +57,13 @@ class Prepared:
     counts: Mapping[str, int]
     attached: Mapping[str, AttachedItems] = field(default_factory=dict)
 
+    def rows(self, split: str, *modalities: str) -> Int64[Tensor, "rows"]:
+        """The rows of a split that hold all of these modalities."""
+        rows = torch.from_numpy(self.corpus.rows(split))
+        for modality in modalities:
+            rows = rows[self.item[modality][rows] >= 0]
+        return rows
+
     def batch(self, rows: Int64[Tensor, "batch"]) -> Batch:
         """Collate rows: one ragged gather a modality."""
         inputs, present = {}, {}

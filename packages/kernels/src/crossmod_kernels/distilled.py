@@ -8,10 +8,9 @@ from torch import Tensor
 
 from crossmod_kernels.contrast import ContrastOptions, contrast
 from crossmod_kernels.group_match import check_every_row_has_a_key, match_groups
-from crossmod_kernels.group_targets import GroupTargets
 from crossmod_kernels.infonce import Backend, Memory
 from crossmod_kernels.pair_targets import PairTargets
-from crossmod_kernels.positives import LISTED_PAIRS_PER_ITEM
+from crossmod_kernels.positives import group_targets
 from crossmod_kernels.softmax_weights import SoftmaxWeights
 from crossmod_kernels.targets import Targets
 from crossmod_kernels.unit_rows import compute_dtype, unit_rows
@@ -128,6 +127,4 @@ def _hard_rows(
     check_every_row_has_a_key(group_a, keys)
     match = match_groups(group_a, keys)
     in_row = share / match.columns_in_group[match.row_group].to(like.dtype)
-    if match.pair_count <= LISTED_PAIRS_PER_ITEM * (len(a) + len(b)):
-        return PairTargets(*match.pairs(), in_row, nothing)
-    return GroupTargets(match, in_row, nothing)
+    return group_targets(match, in_row, nothing)

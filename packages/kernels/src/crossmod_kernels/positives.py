@@ -50,8 +50,7 @@ def group_positives(
     row_share = match.columns_in_group[match.row_group].to(like.dtype).reciprocal()
     in_column = match.rows_in_group[match.column_group].to(like.dtype)
     column_share = torch.where(in_column > 0, in_column.reciprocal(), 0.0)
-    few = match.pair_count <= listed_pairs_per_item * (len(group_a) + len(group_b))
-    return Positives(_targets(match, row_share, column_share, few=few), match.has_positive)
+    return Positives(group_targets(match, row_share, column_share, listed_pairs_per_item), match.has_positive)
 
 
 def identity_pairs(rows: int, like: Tensor, *, columns: int, first_column: int = 0) -> PairTargets:
@@ -69,11 +68,13 @@ def group_pairs(
 ) -> PairTargets | GroupTargets:
     """Pairs of equal groups, each counted once, by its row. Shape: group_a (rows,); group_b (columns,)."""
     match = match_groups(group_a, group_b)
-    few = match.pair_count <= listed_pairs_per_item * (len(group_a) + len(group_b))
-    return _targets(match, like.new_ones(len(group_a)), like.new_zeros(len(group_b)), few=few)
+    return group_targets(match, like.new_ones(len(group_a)), like.new_zeros(len(group_b)), listed_pairs_per_item)
 
 
-def _targets(match: GroupMatch, row_share: Tensor, column_share: Tensor, *, few: bool) -> PairTargets | GroupTargets:
-    if few:
+def group_targets(
+    match: GroupMatch, row_share: Tensor, column_share: Tensor, listed_pairs_per_item: int = LISTED_PAIRS_PER_ITEM
+) -> PairTargets | GroupTargets:
+    """Pairs of equal groups at these shares of their row and column: listed where few, summed by group where many."""
+    if match.pair_count <= listed_pairs_per_item * (len(row_share) + len(column_share)):
         return PairTargets(*match.pairs(), row_share, column_share)
     return GroupTargets(match, row_share, column_share)

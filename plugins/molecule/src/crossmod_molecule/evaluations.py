@@ -7,7 +7,7 @@ from typing import Literal
 
 from crossmod.errors import UserError
 from crossmod.evaluation.settings import RetrievalSettings
-from crossmod.settings import Settings
+from crossmod.settings import Options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Text2MolSettings(RetrievalSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoleculeNetSettings(Settings):
+class MoleculeNetSettings(Options):
     """Linear probes on MoleculeNet (arXiv:1703.00564), scaffold split 80/10/10.
 
     The molecule tower's features, those of the same tower untrained, and Morgan fingerprints are probed alike.
@@ -52,7 +52,3 @@ class MoleculeNetSettings(Settings):
     def __post_init__(self) -> None:
         if not self.untrained_seeds:
             raise UserError("`untrained_seeds` is empty; name at least one seed, such as 0.")
-
-    def build(self) -> MoleculeNetSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self

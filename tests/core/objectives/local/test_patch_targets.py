@@ -45,7 +45,7 @@ def test_towers_that_lack_what_is_to_be_predicted_are_refused() -> None:
     with pytest.raises(ValueError, match="points of 3"):
         patch_target("points", tower)
     with pytest.raises(ValueError, match="take 'values'"):
-        patch_target("pixels", tower)  # type: ignore[arg-type]
+        patch_target("pixels", tower)
     with pytest.raises(UserError, match="points of 3"):
         MaskedPatches(modality="a", target="points", width=16).build({"a": tower})
     with pytest.raises(UserError, match="time_axis is 2"):

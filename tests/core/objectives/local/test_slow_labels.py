@@ -27,7 +27,7 @@ def _parts(**options: object) -> tuple[Prepared, CrossModal, Mixture, MaskedLang
     text = TextTransformer(depth=1, width=16, heads=2, length=24, vocabulary=300, dropout=0.0)
     processor = text.fit_processor(corpus.training_items("text"))
     towers = {"text": text.build(processor)}
-    settings = MaskedLanguage(modality="text", share=0.4, **options)  # type: ignore[arg-type]
+    settings = MaskedLanguage(modality="text", share=0.4, **options)
     mixture = Mixture({"words": settings}, towers)
     objective = mixture.objectives["words"]
     assert isinstance(objective, MaskedLanguageObjective)
@@ -134,4 +134,4 @@ def test_state_goes_through_a_checkpoint() -> None:
 @pytest.mark.parametrize("options", [{"distilled": 1.5}, {"distilled": -0.1}, {"distilled": 0.4, "momentum": 2.0}])
 def test_shares_that_cannot_be_meant_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(UserError, match="both lie between 0 and 1"):
-        MaskedLanguage(modality="text", **options)  # type: ignore[arg-type]
+        MaskedLanguage(modality="text", **options)

@@ -69,7 +69,7 @@ def test_refuses_cycles_that_cannot_be_meant() -> None:
         with pytest.raises(UserError, match="name each objective in some step"):
             Alternating(objectives=entries, cycle=names)
     with pytest.raises(ValueError, match="name each of them"):
-        AlternatingObjective(entries, [["pairs"]], dict(_parts().model.towers))  # type: ignore[arg-type]
+        AlternatingObjective(entries, [["pairs"]], dict(_parts().model.towers))
     entries["hidden"] = MaskedTokens(modality="text", weight=0.0)
     with pytest.raises(ValueError, match=r"a turn of the cycle, \['hidden'\], has objectives of weight 0 alone"):
-        AlternatingObjective(entries, [["pairs"], ["hidden"]], dict(_parts().model.towers))  # type: ignore[arg-type]
+        AlternatingObjective(entries, [["pairs"], ["hidden"]], dict(_parts().model.towers))

@@ -64,7 +64,7 @@ def test_gradients_are_those_of_finite_differences_with_constant_keys() -> None:
 
 @pytest.mark.parametrize("mode", ["contrast", "predict"])
 def test_training_brings_the_resolutions_together(mode: str) -> None:
-    module = CrossResolutionConsistency(4, projected=8, mode=mode)  # type: ignore[arg-type]
+    module = CrossResolutionConsistency(4, projected=8, mode=mode)
     optimiser = torch.optim.Adam(module.parameters(), lr=0.01)
     view = torch.nn.Linear(4, 4)
     losses = []
@@ -91,4 +91,4 @@ def test_an_empty_batch_costs_nothing_and_shapes_have_to_fit() -> None:
     with pytest.raises(ValueError, match="give pairs of rows"):
         resolution_prediction(_rows(2), _rows(3))
     with pytest.raises(ValueError, match="'contrast' or 'predict'"):
-        CrossResolutionConsistency(4, mode="byol")  # type: ignore[arg-type]
+        CrossResolutionConsistency(4, mode="byol")

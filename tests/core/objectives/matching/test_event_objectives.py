@@ -62,7 +62,7 @@ def test_wrong_orders_stand_beside_the_rows_that_they_are_attached_to() -> None:
     padded_a, mask_a = torch.zeros(3, 1, 3), torch.tensor([[False], [True], [False]])
     padded_a[1, 0] = other.inputs.values[0]  # type: ignore[attr-defined]
     loss = OrderContrast(LogitScale(6.0))
-    found = EventOrderObjective("a", "b", "reordered", "turned", loss)(Plain(batch), batch)  # type: ignore[arg-type]
+    found = EventOrderObjective("a", "b", "reordered", "turned", loss)(Plain(batch), batch)
     expected = loss(a, b, torch.tensor([0, 1, 4]), padded, mask, padded_a, mask_a)
     assert torch.allclose(found.loss, expected.loss)
     assert torch.equal(found.terms["order_accuracy"], expected.terms["order_accuracy"])
@@ -74,8 +74,8 @@ def test_without_an_order_of_its_own_a_row_meets_the_batch_alone_and_groups_may_
     for groups, group in ((True, torch.tensor([0, 0, 1])), (False, None)):
         objective = EventOrderObjective("a", "b", "reordered", None, OrderContrast(LogitScale(6.0)), groups=groups)
         expected = infonce_reference(a, b, torch.tensor(6.0), group_a=group)
-        assert torch.allclose(objective(Plain(batch), batch).loss, expected, atol=1e-5)  # type: ignore[arg-type]
-    nothing = attached_by_row(Plain(batch), batch.attached["reordered"], torch.zeros(0, dtype=torch.int64), a)  # type: ignore[arg-type]
+        assert torch.allclose(objective(Plain(batch), batch).loss, expected, atol=1e-5)
+    nothing = attached_by_row(Plain(batch), batch.attached["reordered"], torch.zeros(0, dtype=torch.int64), a)
     assert nothing.mask.shape == (0, 0)
 
 
@@ -88,31 +88,31 @@ def test_captions_meet_the_token_that_they_speak_of() -> None:
     local = torch.stack([tokens[0, 2], tokens[0, 0], tokens[2, 1], tokens[3, 0]])
     text = captions.inputs.values[[0, 1, 3, 4]]  # type: ignore[attr-defined]
     loss = LocalTextContrast(LogitScale(8.0))
-    found = CaptionedMomentsObjective("a", "captions", loss)(Plain(batch), batch)  # type: ignore[arg-type]
+    found = CaptionedMomentsObjective("a", "captions", loss)(Plain(batch), batch)
     assert torch.allclose(found.loss, loss(local, text, torch.tensor([0, 0, 3, 4])).loss)
 
 
 def test_no_caption_costs_a_zero_and_one_of_a_moment_that_is_not_there_is_refused() -> None:
     objective = CaptionedMomentsObjective("a", "captions", LocalTextContrast())
     batch = _batch({"captions": _attached([2], [0])})
-    nothing = objective(Plain(batch), batch)  # type: ignore[arg-type]
+    nothing = objective(Plain(batch), batch)
     assert float(nothing.loss.detach()) == 0
     for place in (3, -1):
         batch = _batch({"captions": _attached([0, 4], [0, place])})
         with pytest.raises(UserError, match=f"token {place} of a a with 3"):
-            objective(Plain(batch), batch)  # type: ignore[arg-type]
+            objective(Plain(batch), batch)
 
 
 def test_what_is_not_attached_is_refused() -> None:
     order = EventOrderObjective("a", "b", "reordered", None, OrderContrast())
     batch = _batch({"captions": _attached([0], [0])})
     with pytest.raises(UserError, match="as 'reordered', but the corpus attaches captions"):
-        order(Plain(batch), batch)  # type: ignore[arg-type]
+        order(Plain(batch), batch)
     batch = _batch({"reordered": _attached([0], modality="a")})
     with pytest.raises(UserError, match="items of 'a', but wrong orders of 'b'"):
-        order(Plain(batch), batch)  # type: ignore[arg-type]
+        order(Plain(batch), batch)
     with pytest.raises(UserError, match="nothing at all"):
-        CaptionedMomentsObjective("a", "captions", LocalTextContrast())(Plain(_batch({})), _batch({}))  # type: ignore[arg-type]
+        CaptionedMomentsObjective("a", "captions", LocalTextContrast())(Plain(_batch({})), _batch({}))
     with pytest.raises(UserError, match="names the modality 'video'"):
         EventOrder(a="video", b="text").build({})
     with pytest.raises(UserError, match="lies in -1 to 1"):

@@ -110,4 +110,4 @@ def test_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="gamma is at least 0"):
         sigmoid_focal_loss(torch.zeros(1), torch.zeros(1), gamma=-1.0)
     with pytest.raises(ValueError, match="'mean', 'sum' or 'none'"):
-        sigmoid_focal_loss(torch.zeros(1), torch.zeros(1), reduction="all")  # type: ignore[arg-type]
+        sigmoid_focal_loss(torch.zeros(1), torch.zeros(1), reduction="all")

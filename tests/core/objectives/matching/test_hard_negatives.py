@@ -87,4 +87,4 @@ def test_refuses_shapes_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="rows by columns"):
         draw_hard_negatives(torch.zeros(2, 3), torch.ones(2, 2, dtype=torch.bool))
     with pytest.raises(ValueError, match="'error' or 'skip'"):
-        draw_hard_negatives(torch.zeros(2, 2), torch.ones(2, 2, dtype=torch.bool), missing="pass")  # type: ignore[arg-type]
+        draw_hard_negatives(torch.zeros(2, 2), torch.ones(2, 2, dtype=torch.bool), missing="pass")

@@ -154,4 +154,4 @@ def test_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="NaN or infinity"):
         loss(three, three, torch.arange(3), torch.full((3, 3), torch.nan))
     with pytest.raises(ValueError, match="'permutation'"):
-        PairMatchingLoss(Product(), "soft")  # type: ignore[arg-type]
+        PairMatchingLoss(Product(), "soft")

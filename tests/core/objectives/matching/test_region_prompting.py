@@ -136,4 +136,4 @@ def test_refuses_what_cannot_prompt(contrast: Path, tmp_path: Path) -> None:
         ({"temperature": 0.0}, "it is positive"),
     ):
         with pytest.raises(UserError, match=message):
-            PromptedRegions(**({"prompter": "x", "whole": "point", "text": "text", "names": ["a"]} | changed))  # type: ignore[arg-type]
+            PromptedRegions(**({"prompter": "x", "whole": "point", "text": "text", "names": ["a"]} | changed))

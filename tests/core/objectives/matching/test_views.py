@@ -93,13 +93,13 @@ def test_rows_that_lack_a_modality_are_left_out_and_nothing_costs_a_zero() -> No
     fusion = ConcatenatedTokens(4, 4, width=8, depth=1, heads=2)
     objective = CrossResolutionObjective("short", "long", "text", fusion, CrossResolutionConsistency(8, projected=4))
     rows = {"short": torch.randn(3, 4), "long": torch.randn(3, 4), "text": torch.randn(4, 4)}
-    whole = objective(Fixed({name: Features(value) for name, value in rows.items()}), batch)  # type: ignore[arg-type]
+    whole = objective(Fixed({name: Features(value) for name, value in rows.items()}), batch)
     taken = {name: Features(rows[name][place]) for name, place in zip(rows, positions, strict=True)}
     every = _batch(short=[True] * 2, long=[True] * 2, text=[True] * 2)
-    assert torch.allclose(whole.loss, objective(Fixed(taken), every).loss)  # type: ignore[arg-type]
+    assert torch.allclose(whole.loss, objective(Fixed(taken), every).loss)
     none = _batch(short=[False] * 4, long=[True] * 4, text=[True] * 4)
     rows = {"short": torch.zeros(0, 4), "long": torch.randn(4, 4), "text": torch.randn(4, 4)}
-    nothing = objective(Fixed({name: Features(value) for name, value in rows.items()}), none)  # type: ignore[arg-type]
+    nothing = objective(Fixed({name: Features(value) for name, value in rows.items()}), none)
     nothing.loss.backward()
     assert float(nothing.loss.detach()) == 0
 
@@ -114,7 +114,7 @@ def test_one_view_given_as_both_is_its_own_positive() -> None:
     projected = compared.project(fusion(rows["short"], rows["text"]))
     unit = torch.nn.functional.normalize(projected, dim=-1)
     expected = torch.nn.functional.cross_entropy(unit @ unit.T / 0.07, torch.arange(5))
-    assert torch.allclose(objective(Fixed(rows), batch).loss, expected, atol=1e-5)  # type: ignore[arg-type]
+    assert torch.allclose(objective(Fixed(rows), batch).loss, expected, atol=1e-5)
 
 
 def test_settings_refuse_what_cannot_be_built() -> None:
@@ -124,4 +124,4 @@ def test_settings_refuse_what_cannot_be_built() -> None:
         CrossResolution(short="slab", long="volume", text="text").build({})
     towers = dict(assemble(parse_recipe(domain, ["--data.points=40", "--towers.point.width=24"])).model.towers)
     with pytest.raises(UserError, match="give them one width"):
-        CrossResolution(short="point", long="text", text="text", fusion=TokenConcatenation(width=8)).build(towers)  # type: ignore[arg-type]
+        CrossResolution(short="point", long="text", text="text", fusion=TokenConcatenation(width=8)).build(towers)

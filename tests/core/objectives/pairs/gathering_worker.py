@@ -55,8 +55,8 @@ class Noisy(nn.Module):
         present = torch.ones(len(x), dtype=torch.bool)
         batch = Batch({}, {"a": present, "b": present}, group, torch.arange(len(x)) + rank * len(x))
         forwards = Given(a=self.a(x), b=self.b(y))
-        self.objective(forwards, batch)  # type: ignore[arg-type]
-        value: torch.Tensor = self.objective(forwards, batch).loss  # type: ignore[arg-type]
+        self.objective(forwards, batch)
+        value: torch.Tensor = self.objective(forwards, batch).loss
         # The table has no gradient, but has to be the same everywhere as well.
         return value + self.objective.posterior.sum() + self.objective.statistics.average.sum()
 
@@ -82,7 +82,7 @@ class Tokens(nn.Module):
     def __init__(self, **options: float) -> None:
         super().__init__()
         self.a, self.b = nn.Linear(5, 4).double(), nn.Linear(5, 4).double()
-        self.loss = LateInteractionLoss(LogitScale(5.0), **options).double()  # type: ignore[arg-type]
+        self.loss = LateInteractionLoss(LogitScale(5.0), **options).double()
 
     def forward(self, x: torch.Tensor, y: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
         # Padded to the longest of the own rows, so that processes hold different lengths.

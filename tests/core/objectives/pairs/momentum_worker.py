@@ -83,7 +83,7 @@ def batch_of(step: int, rows: slice) -> Batch:
         has = torch.tensor([modality == "a" or row not in LACKING[step] for row in range(ROWS)])
         present[modality] = has[rows]
         inputs[modality] = Sequences(values[rows][has[rows]], lengths[rows][has[rows]])
-    return Batch(inputs, present, group, torch.arange(len(group)))  # type: ignore[arg-type]
+    return Batch(inputs, present, group, torch.arange(len(group)))
 
 
 def run(rank: int, world: int) -> dict[str, Tensor]:

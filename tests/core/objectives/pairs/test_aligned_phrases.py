@@ -161,7 +161,7 @@ def test_no_phrase_costs_an_attached_zero_and_bad_input_is_refused_or_shows() ->
     with pytest.raises(ValueError, match="one row each"):
         loss(none, TokenSet(tokens.tokens[:1], tokens.mask[:1]), _read)
     owner = torch.tensor([0, 1])
-    with pytest.raises(ValueError, match="one owner a phrase"):
+    with pytest.raises(ValueError, match="owner has shape"):
         local_alignment(torch.randn(3, 2), owner, SCALE, torch.ones(3, 2, dtype=torch.bool))
     with pytest.raises(ValueError, match="at least one"):
         local_alignment(torch.randn(0, 2), owner[:0], SCALE, torch.ones(0, 2, dtype=torch.bool))

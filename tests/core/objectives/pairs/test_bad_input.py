@@ -237,7 +237,7 @@ def test_owners_and_identities_of_other_phrases_are_refused_in_a_sentence(ids: i
         phrase_negatives(owner, torch.zeros(ids, dtype=torch.int64), group)
     negatives = phrase_negatives(owner, None, group)
     for wrong in (torch.zeros(ids, dtype=torch.int64), owner[:, None]):
-        with pytest.raises(ValueError, match="one owner a phrase"):
+        with pytest.raises(ValueError, match="owner has shape"):
             local_alignment(torch.randn(3, 3), wrong, torch.tensor(5.0), negatives)
     real = torch.ones(3, 2, dtype=torch.bool)
     places, values = TokenSet(torch.randn(3, 2, 2), real), torch.randn(3, 2, 2)

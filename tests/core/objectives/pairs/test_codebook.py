@@ -13,7 +13,7 @@ from crossmod_kernels import infonce
 
 
 def _grounding(codes: int = 6, temperature: float = 1.0, **options: object) -> CodebookGrounding:
-    return CodebookGrounding(5, 7, codes=codes, width=4, temperature=temperature, **options)  # type: ignore[arg-type]
+    return CodebookGrounding(5, 7, codes=codes, width=4, temperature=temperature, **options)
 
 
 def test_one_code_makes_all_alike() -> None:

@@ -74,7 +74,7 @@ def test_nothing_draws_nothing_and_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="row 1 has no key of its own group"):
         draw_counterparts(logits, positive & torch.tensor([[True], [False]]))
     with pytest.raises(ValueError, match="the preference is 'best'"):
-        draw_counterparts(logits, positive, preference="best")  # type: ignore[arg-type]
+        draw_counterparts(logits, positive, preference="best")
     for broken in (math.nan, math.inf):
         with pytest.raises(ValueError, match="NaN or infinity"):
             draw_counterparts(logits.masked_fill(positive, broken), positive)

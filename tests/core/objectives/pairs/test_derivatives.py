@@ -90,7 +90,7 @@ def _continuous(a: Tensor, b: Tensor, scale: Tensor, dtype: torch.dtype, sides: 
     sources = [
         _constant(ROWS, 3, seed=seed, dtype=dtype) if side in sides else None for seed, side in ((2, "ab"), (3, "ba"))
     ]
-    value: Tensor = ContinuousContrastLoss(_temperature(scale), **options)(a, b, *sources).loss  # type: ignore[arg-type]
+    value: Tensor = ContinuousContrastLoss(_temperature(scale), **options)(a, b, *sources).loss
     return value
 
 
@@ -136,7 +136,7 @@ def _triple(a: Tensor, b: Tensor, scale: Tensor, dtype: torch.dtype, compat: boo
 def _late(a: Tensor, b: Tensor, scale: Tensor, _: torch.dtype, **options: float) -> Tensor:
     mask = torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 1, 1], [0, 0, 1]]).bool()
     sets = [TokenSet(torch.stack([x, x.roll(1, 1), x.roll(1, 0)], 1), mask) for x in (a, b)]
-    value: Tensor = LateInteractionLoss(_temperature(scale), **options)(*sets, GROUP).loss  # type: ignore[arg-type]
+    value: Tensor = LateInteractionLoss(_temperature(scale), **options)(*sets, GROUP).loss
     return value
 
 
@@ -165,12 +165,12 @@ def _phrases(a: Tensor, b: Tensor, scale: Tensor, _: torch.dtype, temperature: f
 def _discrete(a: Tensor, b: Tensor, scale: Tensor, dtype: torch.dtype, **options: str) -> Tensor:
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        grounding = CodebookGrounding(WIDTH, WIDTH, codes=12, width=6, temperature=1.0, **options).to(dtype)  # type: ignore[arg-type]
+        grounding = CodebookGrounding(WIDTH, WIDTH, codes=12, width=6, temperature=1.0, **options).to(dtype)
     found = []
     for side, rows in (("a", a), ("b", b)):
         # Scores come from a learned network, which autocast may run in half precision; the contrast it may not.
         with torch.autocast("cpu", enabled=False):
-            found.append(grounding(side, torch.stack([rows, rows.roll(1, 1)], 1)).embedding)  # type: ignore[arg-type]
+            found.append(grounding(side, torch.stack([rows, rows.roll(1, 1)], 1)).embedding)
     value: Tensor = InfoNCELoss(_temperature(scale))(*found, GROUP).loss
     return value
 
@@ -186,7 +186,7 @@ LOSSES: dict[str, Loss] = {
     "cwcl sharpened": partial(_continuous, sharpen=0.3),
     "one to many": _one_to_many,
     "one to many released": partial(_one_to_many, compat=True),
-    "smoothed": _module(partial(SmoothedInfoNCELoss, amount=0.2)),  # type: ignore[arg-type]
+    "smoothed": _module(partial(SmoothedInfoNCELoss, amount=0.2)),
     "noise": _noise,
     "noise of queries": partial(_noise, queries=True),
     "hinge": lambda a, b, s, d: hardest_negative_hinge(a, b, group=GROUP, margin=0.7).loss,

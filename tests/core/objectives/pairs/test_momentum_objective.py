@@ -41,7 +41,7 @@ def _parts(settings: MomentumContrast) -> tuple[Prepared, CrossModal, Mixture, M
 
 
 def _settings(**options: object) -> MomentumContrast:
-    return MomentumContrast(**{"a": "text", "b": "point", "width": 8, "queue": 20, **options})  # type: ignore[arg-type]
+    return MomentumContrast(**{"a": "text", "b": "point", "width": 8, "queue": 20, **options})
 
 
 def _projected(forwards: BatchForwards, objective: MomentumObjective) -> list[torch.Tensor]:
@@ -125,7 +125,7 @@ def test_the_share_ramps_and_state_goes_through_a_checkpoint() -> None:
         mixture(BatchForwards(model, batch), batch, step)
     other.load_state_dict(copy.deepcopy(mixture.state_dict()))
     losses = [part(BatchForwards(model, batch), batch, 3).loss for part in (mixture, other)]
-    assert torch.equal(*losses) and int(mixture.objectives["term"].steps) == 4  # type: ignore[arg-type]
+    assert torch.equal(*losses) and int(mixture.objectives["term"].steps) == 4
 
 
 def test_tcl_adds_the_terms_inside_a_modality_and_with_tokens() -> None:

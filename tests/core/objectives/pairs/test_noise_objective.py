@@ -55,7 +55,7 @@ def _train(strength: float, steps: int = 200) -> tuple[Encoders, NoiseAdaptiveOb
     for _ in range(steps):
         forwards.rows = torch.randperm(SAMPLES)[:100]
         optimiser.zero_grad()
-        objective(forwards, _batch(forwards.rows)).loss.backward()  # type: ignore[arg-type]
+        objective(forwards, _batch(forwards.rows)).loss.backward()
         optimiser.step()
         objective.after_step()
     return forwards, objective
@@ -80,7 +80,7 @@ def test_the_table_goes_through_a_checkpoint() -> None:
     fresh.load_state_dict(copy.deepcopy(objective.state_dict()))
     forwards.rows = torch.arange(50)
     for _ in range(3):  # a refit falls into these steps
-        outcomes = [x(forwards, _batch(forwards.rows)).loss for x in (objective, fresh)]  # type: ignore[arg-type]
+        outcomes = [x(forwards, _batch(forwards.rows)).loss for x in (objective, fresh)]
         assert torch.equal(*outcomes)
     assert torch.equal(objective.posterior, fresh.posterior) and int(fresh.steps) == 122
 
@@ -88,4 +88,4 @@ def test_the_table_goes_through_a_checkpoint() -> None:
 def test_a_table_that_is_shorter_than_the_corpus_is_refused() -> None:
     objective = NoiseAdaptiveObjective("a", "b", LogitScale(), samples=10, warmup_steps=0, refit_steps=1)
     with pytest.raises(UserError, match="corpus row 199, but the noise table was made for 10"):
-        objective(Encoders(), _batch(torch.arange(SAMPLES)))  # type: ignore[arg-type]
+        objective(Encoders(), _batch(torch.arange(SAMPLES)))

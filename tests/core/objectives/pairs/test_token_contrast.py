@@ -60,7 +60,7 @@ def test_anchors_stay_complete_when_partners_are_selected() -> None:
 @pytest.mark.parametrize("options", [{"chunk_size": 2}, {"kept_share": 0.5}, {"similarity_dtype": torch.bfloat16}])
 def test_every_option_trains_tokens_and_temperature(options: dict[str, object]) -> None:
     a, b = _set(4, 3), _set(4, 5)
-    loss = LateInteractionLoss(**options)  # type: ignore[arg-type]
+    loss = LateInteractionLoss(**options)
     loss(a, b).loss.backward()
     for value in (a.tokens, b.tokens, loss.scale.log_scale):
         assert value.grad is not None and bool(value.grad.any()) and bool(torch.isfinite(value.grad).all())
@@ -93,7 +93,7 @@ def test_the_objective_is_filip_on_projected_tokens_and_wukong_when_they_are_red
     present, rows = torch.ones(4, dtype=torch.bool), torch.arange(4)
     mask_a = torch.ones(4, 6, dtype=torch.bool)
     forwards = Given(a=Features(a.tokens[:, 0], a.tokens, mask_a), b=Features(b.tokens[:, 0], b.tokens, b.mask))
-    found = objective(forwards, Batch({}, {"a": present, "b": present}, rows, rows))  # type: ignore[arg-type]
+    found = objective(forwards, Batch({}, {"a": present, "b": present}, rows, rows))
     # [CLS] is left out; where nothing is reduced the rest is FILIP's own.
     projected = objective.project_a(a.tokens[:, 1:])
     if reducer is not None:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from crossmod.contracts.tower import TokenTower
 from crossmod.objectives.local.shapes import require_shape
 from crossmod.objectives.local.token_transformer import TokenTransformer
 
@@ -48,6 +49,15 @@ def find_phrases(
             found[rows[free], start : start + size] = following[free][:, None]
             following += free.long()
     return found
+
+
+def phrase_ids(tower: TokenTower, phrases: Sequence[str]) -> list[list[int]]:
+    """The token ids of phrases given as raw items of the tower's modality, special tokens left out."""
+    if not phrases:
+        return []
+    with torch.no_grad():
+        tokens = tower.tokenise(tower.processor(list(phrases)))
+    return [row[real].tolist() for row, real in zip(tokens.targets, tokens.mask, strict=True)]
 
 
 class AttributePrediction(nn.Module):

@@ -9,6 +9,7 @@ from torch.nn.functional import normalize
 
 from crossmod.objectives.local.reconstruction import masked_cross_entropy
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 
 class ClusterPrediction(nn.Module):
@@ -35,7 +36,7 @@ class ClusterPrediction(nn.Module):
     def logits(self, states: Float[Tensor, "*frames width"]) -> Float[Tensor, "*frames clusters"]:
         """Similarity of every state with every cluster, at least in float32."""
         projected = self.project(states)
-        wide = projected if projected.dtype == torch.float64 else projected.float()
+        wide = widened(projected)
         labels = normalize(self.labels.to(wide.dtype), dim=-1)
         with torch.autocast(wide.device.type, enabled=False):
             return normalize(wide, dim=-1) @ labels.T / self.temperature

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from crossmod.distributed.world import world_size
+from crossmod.objectives.pairs.precision import widened
 
 
 def code_perplexity(counts: Float[Tensor, "*groups codes"]) -> Float[Tensor, "*groups"]:
@@ -30,7 +31,7 @@ def code_diversity_loss(probabilities: Float[Tensor, "groups codes"]) -> Float[T
     Shape:
         probabilities: [groups, codes]; mean softmax over tokens, each row sums to 1.
     """
-    wide = probabilities if probabilities.dtype == torch.float64 else probabilities.float()
+    wide = widened(probabilities)
     # A floor on the logarithm keeps the gradient finite where a probability is zero.
     entropy = -(wide * wide.clamp(min=torch.finfo(wide.dtype).tiny).log()).sum(-1)
     return 1 - entropy.exp().sum() / wide.numel()

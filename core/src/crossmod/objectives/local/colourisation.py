@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crossmod.objectives.pairs.precision import widened
+
 
 class TextChannelAttention(nn.Module):
     """Weighs channels by picture and text: softmax(FC([max over places of the map; text])), times the channels.
@@ -107,7 +109,7 @@ def colourisation_loss(
             f"predicted colours of {list(prediction.shape)} and true ones of {list(target.shape)} differ in shape; "
             "predict at the picture's size"
         )
-    wide = prediction if prediction.dtype == torch.float64 else prediction.float()
+    wide = widened(prediction)
     distance = (wide - target.detach().to(wide.dtype)).square().sum(1)
     return distance.sum() / max(1, distance.numel())
 

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from crossmod.objectives.pairs.precision import widened
+
 
 class DistillationHead(nn.Module):
     """Three linear layers with GELU, L2-normalisation, then <x, w_k> with prototypes w_k of length one.
@@ -45,7 +47,7 @@ class DistillationHead(nn.Module):
             features: [..., width].
         """
         found = self.project(features)
-        wide = found if found.dtype == torch.float64 else found.float()
+        wide = widened(found)
         prototypes = self.prototypes.detach() if frozen else self.prototypes
         with torch.autocast(wide.device.type, enabled=False):
             return normalize(wide, dim=-1) @ normalize(prototypes.to(wide.dtype), dim=-1).T

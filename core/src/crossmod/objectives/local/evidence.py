@@ -11,6 +11,7 @@ from crossmod.contracts.objective import Forwards
 from crossmod.objectives.local.maskers import uniform_masking
 from crossmod.objectives.local.visible_tokens import VisibleTokens
 from crossmod.objectives.local.visible_tower import VisibleTower
+from crossmod.objectives.matching.pair_fusion import as_tokens
 
 
 def visible_part(
@@ -37,7 +38,5 @@ def visible_part(
             f"an objective reads the tokens of {modality!r}, but its tower {type(tower).__name__} returns none; choose "
             "a tower with tokens."
         )
-    values = features.tokens[rows]
-    real = features.mask
-    mask = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device) if real is None else real[rows]
+    values, mask = (each[rows] for each in as_tokens(features))
     return VisibleTokens(values, mask, torch.arange(values.shape[1], device=values.device).expand(mask.shape))

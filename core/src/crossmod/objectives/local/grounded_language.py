@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from crossmod.contracts.batch import Batch
@@ -83,12 +82,3 @@ class GroundedLanguageObjective(Objective):
         found = find_phrases(tokens.targets, tokens.mask, self.phrases)
         phrases = ~group_masking(tokens.mask, found, self.phrase_share)
         return phrases | ~uniform_masking(tokens.mask & (found < 0), self.share, rounding="nearest")
-
-
-def phrase_ids(tower: TokenTower, phrases: Sequence[str]) -> list[list[int]]:
-    """The token ids of phrases given as raw items of the tower's modality, special tokens left out."""
-    if not phrases:
-        return []
-    with torch.no_grad():
-        tokens = tower.tokenise(tower.processor(list(phrases)))
-    return [row[real].tolist() for row, real in zip(tokens.targets, tokens.mask, strict=True)]

@@ -66,7 +66,8 @@ class GroundedLanguage(ObjectiveSettings):
     def build(self, towers: Mapping[str, Tower]) -> Objective:
         """Make the objective."""
         from crossmod.fusion.cross_granularity import CrossGranularityDecoder
-        from crossmod.objectives.local.grounded_language import GroundedLanguageObjective, phrase_ids
+        from crossmod.objectives.local.attribute_prediction import phrase_ids
+        from crossmod.objectives.local.grounded_language import GroundedLanguageObjective
 
         require_modalities(towers, self.condition)
         tower = token_tower(towers, self.modality, "GroundedLanguage")

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 _SMALLEST_DRAW = 1e-20
 
@@ -97,7 +98,7 @@ class GumbelQuantiser(nn.Module):
         """
         require_shape(features.shape[:2], mask=mask)
         logits = self.score(features).unflatten(-1, (self.groups, self.codes))
-        logits = logits if logits.dtype == torch.float64 else logits.float()
+        logits = widened(logits)
         if self.training:
             picked = gumbel_one_hot(logits, temperature, generator)
         else:

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from crossmod.objectives.local.corruption import draw_fates, swap_values
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 SHARE = 0.15
 """Of the regions, how many are hidden. (LXMERT, as BERT.)"""
@@ -81,7 +82,7 @@ def region_feature_loss(
     require_shape(prediction.shape, target=target)
     require_shape(prediction.shape[:2], chosen=chosen, mask=mask)
     scored = chosen & mask
-    wide = _wide(prediction[scored])
+    wide = widened(prediction[scored])
     errors = smooth_l1_loss(wide, target.detach()[scored].to(wide.dtype), reduction="none").mean(-1)
     return _over_regions(errors, mask, share)
 
@@ -112,7 +113,7 @@ def region_label_loss(
     if not bool((torch.isfinite(weights) & (weights >= 0)).all()):
         raise ValueError("a confidence is negative or not finite; pass a number from 0 for every region")
     scored = (mask if chosen is None else mask & chosen) & (confidence > 0)
-    wide, wanted = _wide(logits[scored]), label[scored]
+    wide, wanted = widened(logits[scored]), label[scored]
     if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < logits.shape[2]:
         raise ValueError(
             f"labels of {int(wanted.min())} to {int(wanted.max())} are no classes of a head of {logits.shape[2]}; "
@@ -189,10 +190,6 @@ class MaskedRegionLoss(nn.Module):
             term = region_label_loss(self.labels[kind](read), label, confidence, mask, counted, self.share)
             total = total + self.label_weight * term
         return total
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values if values.dtype == torch.float64 else values.float()
 
 
 def _over_regions(errors: Float[Tensor, "scored"], mask: Bool[Tensor, "batch regions"], share: float) -> Tensor:

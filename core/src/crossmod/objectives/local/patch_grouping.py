@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from crossmod.objectives.local.gumbel_quantiser import gumbel_one_hot
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened, without_autocast
 
 
 class Grouped(NamedTuple):
@@ -50,7 +51,7 @@ def assign_groups(
         raise ValueError(
             f"scores of shape {list(scores.shape)} assign nothing; pass [batch, groups, length] with at least one group"
         )
-    by_token = _wide(scores).transpose(1, 2)
+    by_token = widened(scores).transpose(1, 2)
     if noisy:
         return gumbel_one_hot(by_token, 1.0, generator).transpose(1, 2)
     soft = by_token.softmax(-1)
@@ -121,7 +122,7 @@ class GroupingBlock(nn.Module):
         mixed = mixed + self._read(mixed, seen, real)
         mixed = mixed + self.told(mixed)
         scores = self.query(mixed) @ self.key(seen).transpose(1, 2) / seen.shape[2] ** 0.5
-        wide = _wide(scores)
+        wide = widened(scores)
         assignment = assign_groups(wide, noisy=self.training, generator=generator) * real[:, None]
         held = self.out(mean_of_group(assignment.to(seen.dtype), self.value(seen))) + mixed
         return Grouped(held + self.mlp(held), assignment, wide.softmax(1) * real[:, None])
@@ -159,10 +160,6 @@ def grouped_patch_logits(
     """
     require_shape((*shares.shape[:2], groups.shape[-1]), groups=groups)
     require_shape((len(groups), *texts.shape[1:-1], groups.shape[2]), texts=texts)
-    with torch.autocast(shares.device.type, enabled=False):
-        shares, groups, texts = _wide(shares), _wide(groups), _wide(texts)
+    with without_autocast(shares):
+        shares, groups, texts = widened(shares), widened(groups), widened(texts)
         return scale * shares.transpose(1, 2) @ (groups @ texts.transpose(1, 2))
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values if values.dtype == torch.float64 else values.float()

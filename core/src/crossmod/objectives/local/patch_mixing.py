@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 
 def patch_sources(
@@ -80,5 +81,5 @@ def mixture_segmentation_loss(
         raise ValueError(f"the patch logits have shape {list(logits.shape)}; these sources need {wanted}")
     if not source.numel():
         return logits.float().sum() * 0
-    wide = logits if logits.dtype == torch.float64 else logits.float()
+    wide = widened(logits)
     return functional.cross_entropy(wide.flatten(0, 2), source.flatten())

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from crossmod.objectives.pairs.precision import widened
+
 
 def patchify(grid: Float[Tensor, "batch channels *axes"], size: Sequence[int]) -> Float[Tensor, "batch length values"]:
     """Cut a grid into patches; patches and the values inside one run row-major, channels last (MAE's order).
@@ -70,7 +72,7 @@ def standardise_patches(
     Shape:
         patches: [..., values].
     """
-    wide = patches if patches.dtype == torch.float64 else patches.float()
+    wide = widened(patches)
     centred = wide - wide.mean(-1, keepdim=True)
     variance = centred.square().sum(-1, keepdim=True) / max(1, patches.shape[-1] - 1)
     return centred / (variance + epsilon).sqrt()
@@ -88,7 +90,7 @@ def trimmed_standardise(values: Float[Tensor, "batch *axes"], trim: float = 0.1)
     Raises:
         ValueError: `trim` does not lie in [0, 0.5), or leaves fewer than two values.
     """
-    flat = (values if values.dtype == torch.float64 else values.float()).flatten(1)
+    flat = widened(values).flatten(1)
     count = flat.shape[1]
     kept = flat.sort(1).values[:, int(trim * count) : int((1 - trim) * count)] if 0 <= trim < 0.5 else flat[:, :0]
     if kept.shape[1] < 2:

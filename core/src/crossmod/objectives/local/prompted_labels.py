@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from crossmod.objectives.pairs.precision import widened
+
 
 def entity_prototypes(
     templates: Float[Tensor, "entities templates dim"], *, renormalise: bool = False
@@ -83,7 +85,7 @@ def prompted_label_loss(
             "batch or entities; give one row a crop"
         )
     chosen = logits[kept]
-    wide = chosen if chosen.dtype == torch.float64 else chosen.float()
+    wide = widened(chosen)
     terms = labels.detach()[kept].to(wide.dtype) * wide.log_softmax(1)
     return -terms.sum() / max(1, len(chosen))
 

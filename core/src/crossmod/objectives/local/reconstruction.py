@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 Reduction = Literal["token", "sample", "row", "sum"]
 TokenError = Callable[[Tensor, Tensor], Tensor]
@@ -41,7 +42,7 @@ def masked_cross_entropy(
     logits: Float[Tensor, "hidden vocabulary"], targets: Int64[Tensor, "hidden"]
 ) -> Float[Tensor, ""]:
     """Mean over all hidden tokens of -log p(target), at least in float32; a zero with gradient when none is hidden."""
-    wide = logits if logits.dtype == torch.float64 else logits.float()
+    wide = widened(logits)
     return code_error(wide, targets).mean() if len(targets) else wide.sum()
 
 
@@ -117,7 +118,7 @@ def masked_reconstruction_loss(
             f"{list(hidden.shape)} do not describe the same tokens; give all of them as [batch, length]"
         )
     chosen = prediction[hidden]
-    chosen = chosen if chosen.dtype == torch.float64 else chosen.float()
+    chosen = widened(chosen)
     wanted = target.detach()[hidden]
     if not len(chosen):
         return chosen.sum()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from crossmod.distributed.world import world_size
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 
 def self_distillation_loss(
@@ -49,7 +50,7 @@ def self_distillation_loss(
         raise ValueError(f"{views} student and {many} teacher views form no pair of different views; give two or more")
     if not (student_temperature > 0 and teacher_temperature > 0):
         raise ValueError(f"temperatures of {student_temperature} and {teacher_temperature} are not both positive")
-    wide = student if student.dtype == torch.float64 else student.float()
+    wide = widened(student)
     log_student = (wide / student_temperature).log_softmax(-1)
     target = ((teacher.detach().to(wide.dtype) - centre.to(wide.dtype)) / teacher_temperature).softmax(-1)
     # Every pair at once: the sum over student views is taken before the product, and the own view is taken off.

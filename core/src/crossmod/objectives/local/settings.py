@@ -251,8 +251,5 @@ class AttributePrediction(ObjectiveSettings):
         head = attribute_prediction.AttributePrediction(
             tower.width, towers[self.condition].width, tower.vocabulary, depth=self.depth, heads=self.heads
         )
-        ids: list[list[int]] = []
-        if self.phrases:
-            tokens = tower.tokenise(tower.processor(list(self.phrases)))
-            ids = [row[real].tolist() for row, real in zip(tokens.targets, tokens.mask, strict=True)]
+        ids = attribute_prediction.phrase_ids(tower, self.phrases)
         return AttributePredictionObjective(self.modality, self.condition, head, share=self.share, phrases=ids)

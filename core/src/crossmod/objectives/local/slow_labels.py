@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from crossmod.contracts.tower import Tokens, TokenTower
+from crossmod.objectives.pairs.precision import widened
 from crossmod.objectives.pairs.targets import ramped_share
 from crossmod.state.momentum_twin import MomentumTwin
 
@@ -78,7 +79,7 @@ class SlowLabels(nn.Module):
         states = self._tower.encode(slow, keep).tokens
         assert states is not None
         logits: Tensor = self.slow_predict(states[chosen])
-        wide = logits if logits.dtype.itemsize > 4 else logits.float()
+        wide = widened(logits)
         return wide.softmax(-1)
 
     def after_step(self) -> None:

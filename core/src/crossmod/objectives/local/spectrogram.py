@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossmod.objectives.local.reconstruction import absolute_error, masked_reconstruction_loss
+from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 
 def previous_frames(
@@ -81,11 +83,8 @@ def stop_loss(
     """
     if not 0 <= positive_weight < math.inf:
         raise ValueError(f"last frames cannot weigh {positive_weight}; take a finite number from 0 up")
-    if logits.shape != mask.shape:
-        raise ValueError(
-            f"stop logits of {list(logits.shape)} and a mask of {list(mask.shape)} differ; give one a frame"
-        )
-    wide = logits if logits.dtype == torch.float64 else logits.float()
+    require_shape(logits.shape, mask=mask)
+    wide = widened(logits)
     last = mask & (mask.flip(1).cumsum(1).flip(1) == 1)
     weight = wide.new_tensor(positive_weight)
     total = functional.binary_cross_entropy_with_logits(

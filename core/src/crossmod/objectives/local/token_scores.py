@@ -8,6 +8,7 @@ from torch import Tensor
 from crossmod.contracts.objective import Outcome
 from crossmod.objectives.local.reconstruction import Reduction, code_error, reduce_tokens, share_of_rows
 from crossmod.objectives.local.shapes import require_shape
+from crossmod.objectives.pairs.precision import widened
 
 
 def score_tokens(
@@ -37,7 +38,7 @@ def score_tokens(
     """
     require_shape(logits.shape[:1], targets=targets)
     require_shape(logits.shape, soft=soft)
-    wide = logits if logits.dtype.itemsize > 4 else logits.float()
+    wide = widened(logits)
     errors = code_error(wide, targets)
     if soft is not None:
         distilled = -(soft.detach() * wide.log_softmax(-1)).sum(-1)

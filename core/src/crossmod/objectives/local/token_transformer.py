@@ -65,7 +65,7 @@ class TokenTransformer(nn.Module):
         return states if mask is None else states.masked_fill(~mask[..., None], 0.0)
 
     def among(
-        self, tokens: Float[Tensor, "batch length width"], visible: Bool[Tensor, "batch length"]
+        self, tokens: Float[Tensor, "batch length width"], visible: Bool[Tensor, "batch length"] | None
     ) -> Float[Tensor, "batch length width"]:
         """What `forward` makes of the visible tokens, zero elsewhere; the others are not computed on.
 
@@ -73,8 +73,10 @@ class TokenTransformer(nn.Module):
 
         Shape:
             tokens: [batch, length, width].
-            visible: [batch, length]; false at hidden tokens and at padding.
+            visible: [batch, length]; false at hidden tokens and at padding; None where all are visible.
         """
+        if visible is None:
+            return self.forward(tokens)
         packing = Packing.of(visible)
         states = packing.pack(tokens)
         for block in self.blocks:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import pad
 
 from crossmod.distributed.gather import gather_with_gradient
 from crossmod.distributed.world import rank, world_size
-from crossmod.objectives.pairs.precision import without_autocast
+from crossmod.objectives.pairs.precision import unit, without_autocast
 from crossmod.state.gathered_rows import gather_rows
 
 
@@ -49,14 +49,14 @@ def row_contrast(
             f"{None if forbidden is None else list(forbidden.shape)} do not fit; give one width, and one entry a pair."
         )
     _require_own(query, own_negatives, own_mask)
-    query, keys = _unit(query), _unit(keys)
+    query, keys = unit(query), unit(keys)
     with without_autocast(query):
         logits = scale * query @ keys.T
     if forbidden is not None:
         logits = logits.masked_fill(forbidden & ~positive, -torch.inf)
     if own_negatives is not None:
         with without_autocast(query):
-            own = scale * torch.einsum("rd,red->re", query, _unit(own_negatives).to(query.dtype))
+            own = scale * torch.einsum("rd,red->re", query, unit(own_negatives).to(query.dtype))
         logits = torch.cat([logits, own if own_mask is None else own.masked_fill(~own_mask, -torch.inf)], dim=1)
         positive = pad(positive, (0, own.shape[1]))
     log_probability = torch.log_softmax(logits, dim=1).masked_fill(~positive, 0.0)
@@ -114,7 +114,3 @@ def same_group(
     own = torch.arange(len(group), device=group.device)
     same[own, start + own] = True
     return same
-
-
-def _unit(rows: Tensor) -> Tensor:
-    return normalize(rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows, dim=-1, eps=1e-8)

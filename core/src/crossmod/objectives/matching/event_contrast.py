@@ -8,11 +8,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from crossmod.objectives.info_nce import PairTerms
 from crossmod.objectives.matching.contrast_rows import join_rows, row_contrast, same_group, share_of_mean
-from crossmod.objectives.pairs.precision import without_autocast
+from crossmod.objectives.pairs.precision import unit, without_autocast
 from crossmod.state.gathered_rows import gather_rows
 from crossmod.state.logit_scale import LogitScale
 
@@ -74,7 +73,7 @@ def duplicate_captions(
 ) -> Bool[Tensor, "rows keys"]:
     """Pairs of captions of one recording whose cosine lies above the threshold; a caption with itself is one."""
     with without_autocast(text):
-        cosine = normalize(text.float(), dim=-1, eps=1e-8) @ normalize(others.float(), dim=-1, eps=1e-8).T
+        cosine = unit(text) @ unit(others).T
     return (recording[:, None] == other_recordings[None, :]) & (cosine > threshold)
 
 
@@ -137,7 +136,7 @@ def order_accuracy(
 
     An encoder that does not see order ties everywhere, and scores the half that it deserves.
     """
-    a, b, reordered = (normalize(rows.float(), dim=-1, eps=1e-8) for rows in (a, b, reordered))
+    a, b, reordered = (unit(rows) for rows in (a, b, reordered))
     # The right order is scored by the same product as the others, so that equal texts tie to the bit.
     texts = torch.cat([b[:, None], reordered], dim=1)
     cosine = (a[:, None] * texts).sum(-1)

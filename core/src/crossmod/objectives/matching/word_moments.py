@@ -10,11 +10,10 @@ import math
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from crossmod.objectives.info_nce import PairTerms
 from crossmod.objectives.matching.contrast_rows import join_rows, row_contrast, same_group, share_of_mean
-from crossmod.objectives.pairs.precision import without_autocast
+from crossmod.objectives.pairs.precision import unit, without_autocast
 from crossmod.state.gathered_rows import gather_rows
 from crossmod.state.logit_scale import LogitScale
 from crossmod_kernels.validation import check_groups
@@ -43,7 +42,7 @@ def select_words(
             f"{list(moment.shape)} do not fit; give one moment of the words' width a text."
         )
     with without_autocast(words):
-        relevance = torch.einsum("bld,bd->bl", _unit(words), _unit(moment)).masked_fill(~eligible, -torch.inf)
+        relevance = torch.einsum("bld,bd->bl", unit(words), unit(moment)).masked_fill(~eligible, -torch.inf)
     if not bool((torch.isfinite(relevance) | ~eligible).all()):
         raise ValueError(
             "words or moments contain NaN or infinity, so none can be selected; look at the towers' inputs."
@@ -64,15 +63,15 @@ def moment_text(
 
     No gradient reaches words that were not selected, nor the moment.
     """
-    unit = _unit(words)
+    directions = unit(words)
     with without_autocast(words):
-        relevance = scale * torch.einsum("bld,bd->bl", unit, _unit(moment.detach()))
+        relevance = scale * torch.einsum("bld,bd->bl", directions, unit(moment.detach()))
     some = selected.any(1, keepdim=True)
     # A row without words gets finite logits, and its weights are taken away afterwards: -inf alone would give NaN.
     weight = torch.softmax(relevance.masked_fill(~selected & some, -torch.inf), dim=1) * selected
-    chosen = unit.masked_fill(~selected[..., None], 0.0)
+    chosen = directions.masked_fill(~selected[..., None], 0.0)
     with without_autocast(words):
-        return normalize(torch.einsum("bl,bld->bd", weight, chosen), dim=-1, eps=1e-8)
+        return unit(torch.einsum("bl,bld->bd", weight, chosen))
 
 
 class MomentWordContrast(nn.Module):
@@ -118,7 +117,3 @@ class MomentWordContrast(nn.Module):
         back = share_of_mean(row_contrast(text, all_moments, scale, positive))
         loss = (there + back) / 2
         return PairTerms(loss, {"loss": loss.detach(), "scale": scale.detach()})
-
-
-def _unit(rows: Tensor) -> Tensor:
-    return normalize(rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows, dim=-1, eps=1e-8)

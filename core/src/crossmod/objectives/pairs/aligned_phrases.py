@@ -39,10 +39,7 @@ def phrase_negatives(
     Raises:
         ValueError: A phrase belongs to no sample of the groups, or identities are of other phrases.
     """
-    if phrase is not None and phrase.shape != owner.shape:
-        raise ValueError(
-            f"identities have shape {list(phrase.shape)} and owners {list(owner.shape)}; pass one of each a phrase"
-        )
+    require_shape(owner.shape, phrase=phrase)
     if len(owner) and not 0 <= int(owner.min()) <= int(owner.max()) < len(group):
         raise ValueError(
             f"phrases belong to samples {int(owner.min())} to {int(owner.max())}, but groups are of {len(group)}; pass "
@@ -78,11 +75,8 @@ def local_alignment(
     Raises:
         ValueError: There is no phrase, or shapes differ.
     """
-    if cosines.shape != negatives.shape or owner.shape != cosines.shape[:1]:
-        raise ValueError(
-            f"cosines have shape {tuple(cosines.shape)} beside owners of shape {tuple(owner.shape)} and negatives of "
-            f"shape {tuple(negatives.shape)}; pass [phrases, samples] and one owner a phrase"
-        )
+    require_shape(cosines.shape, negatives=negatives)
+    require_shape(cosines.shape[:1], owner=owner)
     own = torch.arange(cosines.shape[1], device=owner.device) == owner[:, None]
     logits = scale * cosines
     turned = logits[:, owner].T

@@ -12,6 +12,7 @@ from crossmod.contracts.objective import Forwards, Objective, Outcome
 from crossmod.distributed.world import world_size
 from crossmod.objectives.local.evidence import visible_part
 from crossmod.objectives.local.patches import grid_coordinates, sinusoidal_positions
+from crossmod.objectives.matching.pair_fusion import as_tokens
 from crossmod.objectives.pairs.aligned_phrases import LocalAlignmentLoss
 from crossmod.objectives.pairs.phrases import Phrases, PhraseTower
 from crossmod.objectives.pairs.precision import widened
@@ -60,8 +61,8 @@ class TopKLocalAlignObjective(Objective):
         if not len(group) and world_size() == 1:
             return _nothing(self.loss, phrases)
         part = visible_part(forwards, batch, self.a, position_a, self.hidden_share)
-        tokens = TokenSet(_projected(forwards, self.a, part.values), part.mask)
-        queries = phrases._replace(values=_projected(forwards, self.b, phrases.values))
+        tokens = TokenSet(forwards.project(self.a, part.values), part.mask)
+        queries = phrases._replace(values=forwards.project(self.b, phrases.values))
         outcome = self.loss(queries, tokens, self.read, group)
         return Outcome(outcome.loss, outcome.terms)
 
@@ -143,21 +144,12 @@ def staged_tokens(forwards: Forwards, modality: str, stage: int) -> TokenSet:
     """
     features = forwards.features(modality)
     if stage == -1 and features.tokens is not None:
-        values, real = features.tokens, features.mask
-    elif features.hidden is not None and -1 <= stage < len(features.hidden):
-        values, real = features.hidden[stage].flatten(2).transpose(1, 2), None
-    else:
-        held = 0 if features.hidden is None else len(features.hidden)
-        raise ValueError(f"an objective reads map {stage} of {modality!r}, whose tower returns {held}; take -1.")
-    mask = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device) if real is None else real
-    return TokenSet(values, mask)
-
-
-def _projected(
-    forwards: Forwards, modality: str, values: Float[Tensor, "batch length width"]
-) -> Float[Tensor, "batch length dim"]:
-    flat = forwards.project(modality, values.flatten(0, 1))
-    return flat.view(*values.shape[:2], flat.shape[1])
+        return TokenSet(*as_tokens(features))
+    maps = features.hidden or ()
+    if not -1 <= stage < len(maps):
+        raise ValueError(f"an objective reads map {stage} of {modality!r}, whose tower returns {len(maps)}; take -1.")
+    values = maps[stage].flatten(2).transpose(1, 2)
+    return TokenSet(values, values.new_ones(values.shape[:2], dtype=torch.bool))
 
 
 def _grid_positions(grid: Float[Tensor, "batch width *axes"]) -> Float[Tensor, "length width"]:

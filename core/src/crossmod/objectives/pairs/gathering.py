@@ -49,9 +49,13 @@ def every_token_set(part: TokenSet) -> TokenSet:
     """
     if world_size() == 1:
         return part
+    part = padded_to_longest(part)
+    return TokenSet(gather_with_gradient(part.tokens), every_constant(part.mask.to(torch.uint8)).bool())
+
+
+def padded_to_longest(part: TokenSet) -> TokenSet:
+    """Token sets padded to the longest of any process."""
     longest = torch.tensor(part.tokens.shape[1], device=part.tokens.device)
     dist.all_reduce(longest, op=dist.ReduceOp.MAX)
     missing = int(longest) - part.tokens.shape[1]
-    tokens = gather_with_gradient(pad(part.tokens, (0, 0, 0, missing)))
-    mask = every_constant(pad(part.mask, (0, missing)).to(torch.uint8)).bool()
-    return TokenSet(tokens, mask)
+    return TokenSet(pad(part.tokens, (0, 0, 0, missing)), pad(part.mask, (0, missing)))

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from crossmod.objectives.pairs.logits import cosine_logits
-from crossmod.objectives.pairs.precision import widened
+from crossmod.objectives.pairs.precision import alike, widened
 from crossmod.objectives.pairs.soft_targets import soft_cross_entropy
 from crossmod_kernels import infonce_directions
 from crossmod_kernels.validation import check_groups
@@ -76,14 +76,6 @@ def keys_of(
     """The batch's momentum features, then the queue's, as constants."""
     own = widened(momentum.detach())
     return own if queue is None else torch.cat([own, queue.detach().to(own.dtype)])
-
-
-def alike(
-    rows: Float[Tensor, "batch dim"], keys: Float[Tensor, "keys dim"]
-) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "keys dim"]]:
-    """Rows and keys in the wider of their types, at least float32, so that half precision forms no products."""
-    dtype = torch.promote_types(widened(rows).dtype, widened(keys).dtype)
-    return rows.to(dtype), keys.to(dtype)
 
 
 def groups_of_both(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from crossmod.objectives.pairs.precision import unit, without_autocast
+from crossmod.objectives.pairs.precision import alike, unit, without_autocast
 from crossmod_kernels.validation import check_embeddings
 
 
@@ -23,10 +22,8 @@ def cosine_logits(
     """
     check_embeddings(a, b, paired=False)
     with without_autocast(a):
-        a, b = unit(a), unit(b)
-        dtype = torch.promote_types(a.dtype, b.dtype)
-
-        return scale * (a.to(dtype) @ b.to(dtype).t())
+        rows, keys = alike(unit(a), unit(b))
+        return scale * (rows @ keys.t())
 
 
 def best_query_logits(

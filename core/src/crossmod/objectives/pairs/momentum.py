@@ -7,7 +7,8 @@ from typing import NamedTuple
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from crossmod.objectives.pairs.intra_modal import alike, groups_of_both, keys_of
+from crossmod.objectives.pairs.intra_modal import groups_of_both, keys_of
+from crossmod.objectives.pairs.precision import alike
 from crossmod.objectives.pairs.soft_targets import PairLoss
 from crossmod_kernels import distilled_rows
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Int64
 from torch import Tensor
-from torch.nn.functional import pad
 
 from crossmod.distributed.world import rank, world_size
+from crossmod.objectives.pairs.gathering import padded_to_longest
+from crossmod.objectives.pairs.token_scores import TokenSet
 from crossmod.objectives.pairs.triple import Side
 from crossmod.state.gathered_rows import gather_rows
 
@@ -56,10 +56,7 @@ def _gather(side: Side, others: Tensor, groups: Tensor) -> Side:
     if side.local is None:
         return side
     assert side.mask is not None, "locals of several processes are padded to one length"
-    longest = torch.tensor(side.local.shape[1], device=side.local.device)
-    dist.all_reduce(longest, op=dist.ReduceOp.MAX)
-    missing = int(longest) - side.local.shape[1]
-    local, mask = pad(side.local, (0, 0, 0, missing)), pad(side.mask, (0, missing))
+    local, mask = padded_to_longest(TokenSet(side.local, side.mask))
     every_local, every_mask = gather_rows(local, mask.to(torch.uint8))
     return side._replace(
         local=torch.cat([local, every_local[others]]), mask=torch.cat([mask, every_mask[others].bool()])

@@ -23,6 +23,14 @@ def unit(values: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
     return normalize(widened(values), dim=-1, eps=EPSILON)
 
 
+def alike(
+    rows: Float[Tensor, "batch dim"], keys: Float[Tensor, "keys dim"]
+) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "keys dim"]]:
+    """Rows and keys in the wider of their types, at least float32, so that half precision forms no products."""
+    dtype = torch.promote_types(widened(rows).dtype, widened(keys).dtype)
+    return rows.to(dtype), keys.to(dtype)
+
+
 def without_autocast(like: Tensor) -> Any:
     """A context in which products keep their operands' type."""
     return torch.autocast(device_type=like.device.type, enabled=False)

@@ -5,28 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crossmod.sources.tables import Table
-from crossmod_medical.corpora.ages import age_group
+from crossmod_medical.corpora.attributes import attribute_value
 
-AGE, SEX, SCANNER = "PatientAge", "PatientSex", "Manufacturer"
+COLUMNS = {"age": "PatientAge", "sex": "PatientSex", "scanner": "Manufacturer"}
 """Columns of the tables; their whole list is not verified, so that each may be missing."""
-
-LONGEST = 80
 
 
 def read_attributes(tables: Iterable[Table]) -> dict[str, dict[str, str]]:
     """By volume name: age as a range of twenty years, sex and scanner, each where the table has it."""
     found: dict[str, dict[str, str]] = {}
     for table in tables:
-        at = {name: table.columns.index(name) for name in (AGE, SEX, SCANNER) if name in table.columns}
+        at = {name: table.columns.index(column) for name, column in COLUMNS.items() if column in table.columns}
         name_at = table.position("VolumeName")
         for row in table.rows:
             if row.fault:
                 continue
-            stated = {name: " ".join(str(row.cells[place]).split())[:LONGEST] for name, place in at.items()}
-            known = {
-                "age": age_group(stated.get(AGE, "")),
-                "sex": stated.get(SEX, "") if stated.get(SEX, "") in ("F", "M") else "",
-                "scanner": stated.get(SCANNER, "") if stated.get(SCANNER, "").lower() != "nan" else "",
+            stated = {name: attribute_value(name, row.cells[place]) for name, place in at.items()}
+            found[str(row.cells[name_at]).strip()] = {
+                name: value for name, value in stated.items() if value and (name != "sex" or value in ("F", "M"))
             }
-            found[str(row.cells[name_at]).strip()] = {name: value for name, value in known.items() if value}
     return found

@@ -12,7 +12,7 @@ from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
 from crossmod.sources.splits import check_fractions, random_split, read_split
 from crossmod.sources.tables import Row, Table, open_table
-from crossmod_medical.corpora.ages import age_group
+from crossmod_medical.corpora.attributes import UNKNOWN, attribute_value
 from crossmod_medical.corpora.paths import EscapingPath, below_root
 from crossmod_medical.corpora.studies import StudyRecord, assemble_studies
 from crossmod_medical.corpora.texts import report_texts
@@ -21,7 +21,6 @@ from crossmod_medical.reports.prompts import Finding
 from crossmod_medical.reports.sections import HEADINGS
 
 LABEL_VALUES = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
-UNKNOWN = frozenset(("", "nan", "none", "null"))
 
 
 class UnusableRow(ValueError):  # noqa: N818 - it names the row, which is to be set aside
@@ -177,14 +176,6 @@ class _Reader:
                 f"{self.settings.path} gives study {name!r} two {what}, on lines {study.line} and {line}; "
                 "give the rows of a study the same."
             )
-
-
-def attribute_value(name: str, cell: Any) -> str:
-    """What a cell says of a patient or scanner, an age as its range; nothing where it says nothing."""
-    if "age" in name.lower().replace("_", " ").split():
-        return age_group(cell)
-    value = " ".join(str(cell).split())
-    return "" if value.lower() in UNKNOWN else value[:80]
 
 
 def _listed(text: str | list[str]) -> Sequence[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from crossmod.contracts.corpus import Column, Corpus, Rejected
 from crossmod.errors import UserError
 from crossmod.sources.groups import groups_of
+from crossmod_medical.corpora.distinct import distinct
 from crossmod_medical.corpora.texts import same_text
 from crossmod_medical.reports.prompts import Finding, finding_labels
 
@@ -74,7 +75,6 @@ def assemble_studies(
         for own_group, (_, _, text) in zip(group.tolist(), rows, strict=True)
     )
     of_row = [records[number] for number, _, _ in rows]
-    patients: dict[str, int] = {}
     values = {
         finding.name: [record.labels.get(finding.name, float("nan")) for record in of_row]
         for finding in findings
@@ -90,7 +90,7 @@ def assemble_studies(
         rejected=tuple(rejected),
         labels=finding_labels(values, findings),
         weight=_weights([number for number, _, _ in rows], group.tolist()),
-        subject=np.array([patients.setdefault(record.patient, len(patients)) for record in of_row], np.int64),
+        subject=np.array(distinct(record.patient for record in of_row)[1], np.int64),
         attributes={
             name: np.array([record.attributes.get(name, "") for record in of_row], np.str_)
             for name in dict.fromkeys(name for record in records for name, value in record.attributes.items() if value)
@@ -126,9 +126,9 @@ def _own_texts(records: Sequence[StudyRecord]) -> tuple[list[list[tuple[str, int
     studies_of = Counter(text for record in records for text in {same_text(text) for text, _ in record.texts})
     kept, left_out = [], 0
     for record in records:
-        distinct = list({text: (text, line) for text, line in reversed(record.texts)}.values())[::-1]
-        own = [entry for entry in distinct if studies_of[same_text(entry[0])] == 1] or distinct[:1]
-        left_out += len(distinct) - len(own)
+        once = list({text: (text, line) for text, line in reversed(record.texts)}.values())[::-1]
+        own = [entry for entry in once if studies_of[same_text(entry[0])] == 1] or once[:1]
+        left_out += len(once) - len(own)
         kept.append(own)
     return kept, left_out
 

@@ -8,37 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crossmod.contracts.processor import Processed, Processor
-from crossmod.errors import UserError
 from crossmod.text.readable import readable_texts
-from crossmod_medical.encoders.sentence_processor import SENTENCE_RULES
-from crossmod_medical.reports.sentences import split_sentences
+from crossmod_medical.encoders.sentence_processor import SENTENCE_RULES, sentences_of
 
 if TYPE_CHECKING:
     from crossmod.text.ngrams import NgramProcessor
     from crossmod_medical.encoders.sentence_bags import SentenceBags
 
 KIND = "n-grams of sentences"
-
-
-def sentences_of(items: Sequence[Any]) -> list[str]:
-    """All sentences of the items that are readable texts."""
-    return [sentence for text in readable_texts(items).texts for sentence in split_sentences(text) or [text]]
-
-
-def require_rules(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The spec of the n-grams within that of a checkpoint's sentences.
-
-    Raises:
-        UserError: The checkpoint holds something else, or split sentences by other rules.
-    """
-    if spec.get("kind") != KIND or spec.get("sentence_rules") != SENTENCE_RULES:
-        raise UserError(
-            f"the checkpoint's reports are {spec.get('kind')!r} of sentence rules {spec.get('sentence_rules')}, and "
-            f"this tower reads {KIND!r} of rules {SENTENCE_RULES}; load it with the settings and version that it was "
-            "trained with."
-        )
-    bags: Mapping[str, Any] = spec["bags"]
-    return bags
 
 
 class SentenceBagProcessor(Processor):
@@ -65,7 +42,7 @@ class SentenceBagProcessor(Processor):
     def process(self, items: Sequence[Any]) -> Processed:
         """Read reports; one without any known n-gram is rejected."""
         readable = readable_texts(items)
-        parts = [split_sentences(text) or [text] for text in readable.texts]
+        parts = [sentences_of(text) for text in readable.texts]
         read = self.bags.process([sentence for part in parts for sentence in part])
         owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])[read.accepted]
         held = np.bincount(owner, minlength=len(parts))

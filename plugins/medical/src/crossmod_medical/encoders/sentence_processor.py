@@ -22,6 +22,25 @@ SENTENCE_RULES = 1
 """Raised whenever the splitter changes what it splits, since a checkpoint was trained on its sentences."""
 
 
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text; one without any is a sentence itself."""
+    return split_sentences(text) or [text]
+
+
+def require_sentences(spec: Mapping[str, Any], kind: str) -> None:
+    """Refuse a checkpoint of another kind of processor, or whose sentences were split by other rules.
+
+    Raises:
+        UserError: It is one.
+    """
+    if spec.get("kind") != kind or spec.get("sentence_rules") != SENTENCE_RULES:
+        raise UserError(
+            f"the checkpoint's reports are {spec.get('kind')!r} of sentence rules {spec.get('sentence_rules')}, and "
+            f"this tower reads {kind!r} of rules {SENTENCE_RULES}; load it with the settings and version that it was "
+            "trained with."
+        )
+
+
 class SentenceProcessor(Processor):
     """Reports to `[CLS] sentence sentence ... [SEP]`; longer ones are cut and counted.
 
@@ -42,12 +61,7 @@ class SentenceProcessor(Processor):
         Raises:
             UserError: The spec is of another kind or of other sentence rules, or a file is missing or was changed.
         """
-        if spec.get("kind") != KIND or spec.get("sentence_rules") != SENTENCE_RULES:
-            raise UserError(
-                f"the checkpoint's reports are {spec.get('kind')!r} of sentence rules {spec.get('sentence_rules')}, "
-                f"and this tower reads {KIND!r} of rules {SENTENCE_RULES}; load it with the settings and version that "
-                "it was trained with."
-            )
+        require_sentences(spec, KIND)
         return cls(BytePairProcessor.load(spec["tokens"], files), int(spec["length"]))
 
     @property
@@ -92,7 +106,7 @@ class SentenceProcessor(Processor):
 
     def _sentences(self, text: str) -> list[list[int]]:
         """Token ids of every sentence, without special tokens; a text without any sentence is one."""
-        processed = self.tokens.process(split_sentences(text) or [text])
+        processed = self.tokens.process(sentences_of(text))
         ends = np.cumsum(processed.arrays["lengths"])[:-1]
         return [part[1:-1].tolist() for part in np.split(processed.arrays["ids"], ends) if len(part) > 2]
 

@@ -66,19 +66,10 @@ class FactorisedStage(nn.Module):
         batch, length, width = tokens.shape
         places = length // self.slices
         seen = None if visible is None else visible.view(batch * self.slices, places)
-        states = _among(self.within, tokens.reshape(batch * self.slices, places, width), seen)
+        states = self.within.among(tokens.reshape(batch * self.slices, places, width), seen)
         turned = states.view(batch, self.slices, places, width).transpose(1, 2).reshape(-1, self.slices, width)
         if visible is not None:
             seen = visible.view(batch, self.slices, places).transpose(1, 2).reshape(-1, self.slices)
-        states = _among(self.along, turned, seen)
+        states = self.along.among(turned, seen)
         back = states.view(batch, places, self.slices, width).transpose(1, 2)
         return back.reshape(batch, length, width), None
-
-
-def _among(
-    transformer: TokenTransformer,
-    tokens: Float[Tensor, "groups length width"],
-    visible: Bool[Tensor, "groups length"] | None,
-) -> Float[Tensor, "groups length width"]:
-    states: Tensor = transformer(tokens) if visible is None else transformer.among(tokens, visible)
-    return states

@@ -52,11 +52,11 @@ class WindowedVolumeTower(Tower):
             return self._encoded(self._drawn(inputs.voxels))
         parts = [self._encoded(self._cut(inputs.voxels, start)) for start in self.starts]
         pooled = torch.stack([part.pooled for part in parts]).mean(0)
-        tokens, masks = [part.tokens for part in parts], [part.mask for part in parts]
-        if any(part is None for part in tokens) or any(mask is None for mask in masks):
+        held = [(part.tokens, part.mask) for part in parts if part.tokens is not None and part.mask is not None]
+        if len(held) < len(parts):
             return Features(pooled)
-        held = [part for part in tokens if part is not None]
-        return Features(pooled, torch.cat(held, 1), torch.cat([mask for mask in masks if mask is not None], 1))
+        tokens, masks = zip(*held, strict=True)
+        return Features(pooled, torch.cat(tokens, 1), torch.cat(masks, 1))
 
     def _encoded(self, voxels: Int16[Tensor, "samples depth height width"]) -> Features:
         features: Features = self.tower(VolumeInputs(voxels, self.window))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from crossmod.contracts.batch import Batch
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
 from crossmod.training.forwards import BatchForwards
@@ -34,7 +32,8 @@ def evaluate(context: EvaluationContext, settings: FindingsSettings) -> list[Tab
     parts = {split: _rows(context, settings, split) for split in ("train", "validation", settings.split)}
     truth = {split: _truth(context, settings, rows) for split, rows in parts.items()}
     texts = {split: _texts(context, settings, rows) for split, rows in parts.items()}
-    features = {split: _features(context, settings, rows) for split, rows in parts.items()}
+    vectors, item = context.features(settings.report), context.prepared.item[settings.report]
+    features = {split: vectors.of(item[rows]) for split, rows in parts.items()}
     probe = logistic_probe(features["train"], truth["train"], features["validation"], truth["validation"])
     baseline = linear_baseline(
         texts["train"],
@@ -71,27 +70,22 @@ def evaluate(context: EvaluationContext, settings: FindingsSettings) -> list[Tab
 
 
 def _names(context: EvaluationContext, settings: FindingsSettings) -> tuple[str, ...]:
-    for modality in (settings.report, settings.finding):
-        if modality not in context.model.modalities:
-            raise UserError(f"the model has no modality {modality!r}, only {', '.join(context.model.modalities)}.")
-    tower = context.model.tower(settings.finding)
+    _, tower = (context.model.tower(modality) for modality in (settings.report, settings.finding))
     if not isinstance(tower, FindingTower):
         raise UserError(f"{settings.finding!r} is no tower of findings but {type(tower).__name__}; train FindingTable.")
-    names: tuple[str, ...] = tower.processor.names  # type: ignore[attr-defined]
-    return names
+    return tower.processor.names
 
 
 def _rows(context: EvaluationContext, settings: FindingsSettings, split: str) -> Int64[Tensor, "reports"]:
     prepared = context.prepared
-    rows = torch.from_numpy(prepared.corpus.rows(split))
-    both = (prepared.item[settings.report][rows] >= 0) & (prepared.item[settings.finding][rows] >= 0)
-    if not bool(both.any()):
+    rows = prepared.rows(split, settings.report, settings.finding)
+    if not len(rows):
         raise UserError(f"the {split} split of {prepared.corpus.name} has no report with findings.")
-    return rows[both]
+    return rows
 
 
 def _truth(context: EvaluationContext, settings: FindingsSettings, rows: Tensor) -> Float[Tensor, "reports findings"]:
-    inputs: Any = context.prepared.inputs[settings.finding]
+    inputs = context.prepared.inputs[settings.finding]
     assert isinstance(inputs, FindingInputs)
     held: Bool[Tensor, "reports findings"] = inputs.present[context.prepared.item[settings.finding][rows]]
     return held.double()
@@ -102,19 +96,13 @@ def _texts(context: EvaluationContext, settings: FindingsSettings, rows: Tensor)
     return [items[place] for place in context.prepared.item[settings.report][rows].tolist()]
 
 
-def _features(context: EvaluationContext, settings: FindingsSettings, rows: Tensor) -> Float[Tensor, "reports width"]:
-    inputs = context.prepared.inputs[settings.report]
-    return context.model.features(settings.report, inputs.take(context.prepared.item[settings.report][rows]))
-
-
 @torch.no_grad()
 def _evidence(
     context: EvaluationContext, settings: FindingsSettings, rows: Tensor
 ) -> Float[Tensor, "reports findings"]:
     found = []
     for chosen in torch.split(rows, 64):
-        batch: Batch = context.prepared.batch(chosen)
-        forwards = BatchForwards(context.model, batch)
+        forwards = BatchForwards(context.model, context.prepared.batch(chosen))
         features = forwards.features(settings.report)
         found.append(evidence_logits(forwards, settings.report, settings.finding, features))
     return torch.cat(found)

@@ -18,7 +18,7 @@ def evidence_logits(
     """The logit of every finding in every report."""
     tower, tokens, mask = forwards.tower(finding), features.tokens, features.mask
     assert isinstance(tower, FindingTower) and tokens is not None and mask is not None
-    sentences = forwards.project(report, tokens.flatten(0, 1)).view(*tokens.shape[:2], -1)
+    sentences = forwards.project(report, tokens)
     return tower.evidence(sentences, mask, forwards.project(finding, tower.rows))
 
 

@@ -50,11 +50,12 @@ def linear_baseline(
     """
     processor = NgramProcessor.fit(train, buckets=BUCKETS, word_orders=word_orders, character_orders=[], least_texts=2)
     seen = _dense(processor, train)
-    values, vectors = torch.linalg.eigh(seen @ seen.T)
+    gram = seen @ seen.T
+    values, vectors = torch.linalg.eigh(gram)
     kept = values > values.max() * 1e-10
     turn = vectors[:, kept] / values[kept].sqrt()
-    parts = [_dense(processor, texts) @ seen.T @ turn for texts in (train, validation, asked)]
-    best = Baseline(torch.zeros(len(asked), truth.shape[1]), 0.0, int((processor.idf > 0).sum()))
+    parts = [gram @ turn, *(_dense(processor, texts) @ seen.T @ turn for texts in (validation, asked))]
+    best = Baseline(torch.zeros(len(asked), truth.shape[1]), 0.0, seen.shape[1])
     highest = -1.0
     for cost in costs:
         weight, bias = _fitted(parts[0], truth.double(), cost)
@@ -98,5 +99,5 @@ def _fitted(features: Tensor, truth: Tensor, cost: float) -> tuple[Tensor, Tenso
         torch.autograd.backward(loss)
         return loss
 
-    solver.step(closure)  # type: ignore[no-untyped-call]
+    solver.step(closure)  # type: ignore[no-untyped-call]  # torch leaves it without types
     return weight.detach(), bias.detach()

@@ -10,7 +10,8 @@ from crossmod.domain import Evaluation
 from crossmod.errors import UserError
 from crossmod.objectives.settings import require_modalities
 from crossmod.recipe import ObjectiveSettings, TowerSettings
-from crossmod.settings import Settings
+from crossmod.settings import Options
+from crossmod.text.readable import readable_texts
 from crossmod.text.settings import NgramBag
 from crossmod_medical.reports.prompts import CT_RATE_FINDINGS
 
@@ -33,9 +34,11 @@ class ReportSentences(TowerSettings):
 
     def fit_processor(self, items: Sequence[Any]) -> SentenceBagProcessor:
         """Make the processor, whose n-gram weights are those of the training sentences."""
-        from crossmod_medical.encoders.sentence_bag_processor import SentenceBagProcessor, sentences_of
+        from crossmod_medical.encoders.sentence_bag_processor import SentenceBagProcessor
+        from crossmod_medical.encoders.sentence_processor import sentences_of
 
-        return SentenceBagProcessor(self.sentence.fit_processor(sentences_of(items)))
+        sentences = [sentence for text in readable_texts(items).texts for sentence in sentences_of(text)]
+        return SentenceBagProcessor(self.sentence.fit_processor(sentences))
 
     def load_processor(self, spec: Mapping[str, Any], files: Mapping[str, bytes]) -> SentenceBagProcessor:
         """Make the processor that a checkpoint's spec and file describe.
@@ -43,9 +46,11 @@ class ReportSentences(TowerSettings):
         Raises:
             UserError: It is of another kind or of other n-grams.
         """
-        from crossmod_medical.encoders.sentence_bag_processor import SentenceBagProcessor, require_rules
+        from crossmod_medical.encoders.sentence_bag_processor import KIND, SentenceBagProcessor
+        from crossmod_medical.encoders.sentence_processor import require_sentences
 
-        return SentenceBagProcessor(self.sentence.load_processor(require_rules(spec), files))
+        require_sentences(spec, KIND)
+        return SentenceBagProcessor(self.sentence.load_processor(spec["bags"], files))
 
     def build(self, processor: Any) -> Tower:
         """Make the tower, freshly initialised."""
@@ -125,7 +130,7 @@ class FindingEvidence(ObjectiveSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FindingsSettings(Settings):
+class FindingsSettings(Options):
     """AUROC of every finding of reports, beside tf-idf with logistic regression on the same training reports.
 
     Args:
@@ -149,10 +154,6 @@ class FindingsSettings(Settings):
     def __post_init__(self) -> None:
         if not self.costs or min(self.costs) <= 0 or self.resamples < 2:
             raise UserError("costs are one or more positive numbers, and resamples at least 2.")
-
-    def build(self) -> FindingsSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
 
 
 EVALUATIONS: dict[str, Evaluation] = {

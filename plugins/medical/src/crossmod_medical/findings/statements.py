@@ -10,7 +10,7 @@ import numpy.typing as npt
 NONE, SEPARATOR = "none", "; "
 
 
-class UnknownFinding(ValueError):  # noqa: N818 - it names the finding
+class UnknownFinding(ValueError):  # noqa: N818 - it names the finding, whose row is to be set aside
     """A finding that is not among those a tower knows; the message is the reason that the rejects file gives."""
 
 

@@ -43,6 +43,8 @@ class FindingTower(Tower):
         scale: Factor on the cosines of sentences and findings, constant.
     """
 
+    processor: FindingProcessor
+
     def __init__(self, processor: FindingProcessor, width: int, scale: float) -> None:
         super().__init__()
         self.processor, self.width = processor, width

@@ -35,6 +35,7 @@ class PlacedTower(Protocol):
         ...
 
 
+@torch.no_grad()
 def place_map(
     model: CrossModal, modality: str, inputs: VolumeInputs, directions: Float[Tensor, "phrases 2 dim"]
 ) -> Float[Tensor, "samples depth height width phrases"] | None:
@@ -53,17 +54,14 @@ def place_map(
     if not isinstance(tower, PlacedTower):
         return None
     parts = []
-    for start in range(0, len(inputs), BATCH):
-        chosen = torch.arange(start, min(start + BATCH, len(inputs)))
-        with torch.no_grad():
-            local = tower.local(inputs.take(chosen))
+    for chosen in torch.split(torch.arange(len(inputs)), BATCH):
+        local = tower.local(inputs.take(chosen))
         if local is None or min(local.shape[1:4]) < FEWEST_PLACES:
             return None
-        with torch.no_grad():
-            vectors = model.project(modality, local.flatten(0, 3))
+        vectors = model.project(modality, local.flatten(0, 3))
         margin = vectors @ (directions[:, 1] - directions[:, 0]).T.to(vectors.dtype)
         parts.append(margin.view(*local.shape[:4], len(directions)))
-    return torch.cat(parts) if parts else None
+    return torch.cat(parts)
 
 
 def occlusion_map(

@@ -39,7 +39,7 @@ def canonical_caption(terms: Mapping[str, str], diameter_mm: float) -> str:
     >>> canonical_caption({"texture": "Solid", "margin": "Sharp"}, 7.6)
     'nodule of 8 mm, solid texture, sharp margin.'
     """
-    clauses = [_clause(name, terms[name], 0) for name in ATTRIBUTES if name in terms]
+    clauses = [_clause(name, term, 0) for name, term in _told(terms)]
     return ", ".join([_size(diameter_mm, 0), *clauses]) + "."
 
 

@@ -12,11 +12,11 @@ from crossmod.contracts.corpus import Label
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.labelled import Labelled, labelled_items, require_labels
-from crossmod.evaluation.zero_shot import prompt_classes
+from crossmod.evaluation.margins import label_margins
 from crossmod_medical.nodules.network import Examples, predict, train_network
 from crossmod_medical.nodules.settings import SupervisedSettings
 from crossmod_medical.processors import VolumeProcessor
-from crossmod_metrics import bootstrap_statistic, logistic_probe, roc_auc, zero_shot_scores
+from crossmod_metrics import bootstrap_statistic, logistic_probe, roc_auc
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
 
@@ -30,13 +30,13 @@ def evaluate(context: EvaluationContext, settings: SupervisedSettings) -> list[T
         UserError: The corpus has no such label of two classes, a split lacks one, or the model reads no volumes.
     """
     prepared = context.prepared
-    label = _label(require_labels(prepared, prompts=False), settings.label)
+    label = _label(require_labels(prepared, prompts=False, classes=2), settings.label)
     processor = context.model.processors[label.modality]
     if not isinstance(processor, VolumeProcessor):
         raise UserError(f"the network beside reads volumes, and the model's {label.modality} tower does not.")
     parts = {split: labelled_items(prepared, label, split) for split in ("train", "validation", settings.split)}
     for split, part in parts.items():
-        if len(torch.unique(part.values)) < 2:
+        if not part.has_both:
             raise UserError(f"the {split} split of {prepared.corpus.name} does not hold both classes of the label.")
     scored = parts[settings.split]
     truth = scored.values.long()
@@ -62,9 +62,8 @@ def evaluate(context: EvaluationContext, settings: SupervisedSettings) -> list[T
 
 
 def _label(labels: Mapping[str, Label], name: str) -> Label:
-    if name not in labels or len(labels[name].classes) != 2:
-        two = [known for known, label in labels.items() if len(label.classes) == 2]
-        raise UserError(f"there is no label {name!r} of two classes; there are {', '.join(two) or 'none'}.")
+    if name not in labels:
+        raise UserError(f"there is no label {name!r} of two classes; there are {', '.join(labels)}.")
     return labels[name]
 
 
@@ -72,14 +71,10 @@ def _model_scores(
     context: EvaluationContext, label: Label, parts: Mapping[str, Labelled], settings: SupervisedSettings
 ) -> dict[str, Float[Tensor, "items"]]:
     """Scores of the scored items by prompts, where the label has some, and by a probe of the frozen tower."""
-    model, inputs = context.model, context.prepared.inputs[label.modality]
-    scored = parts[settings.split]
     found: dict[str, Tensor] = {}
     if label.prompts:
-        vectors = model.embed(label.modality, inputs.take(scored.item))
-        similarity = zero_shot_scores(vectors, prompt_classes(model, settings.text, label))
-        found["prompts (zero-shot)"] = similarity[:, 1] - similarity[:, 0]
-    features = {split: model.features(label.modality, inputs.take(part.item)) for split, part in parts.items()}
+        found["prompts (zero-shot)"] = label_margins(context, settings.text, label, settings.split).margin
+    features = {split: context.features(label.modality).of(part.item) for split, part in parts.items()}
     probe = logistic_probe(
         features["train"],
         parts["train"].values[:, None],

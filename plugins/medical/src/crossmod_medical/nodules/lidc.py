@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,14 @@ from crossmod.sources.splits import random_split
 from crossmod.sources.tables import open_table
 from crossmod_medical.corpora.distinct import distinct
 from crossmod_medical.corpora.paths import EscapingPath, below_root
-from crossmod_medical.grid import VolumeGrid
-from crossmod_medical.nodules.captions import ATTRIBUTES, BENIGN, MALIGNANT, captions, malignancy_prompts
+from crossmod_medical.nodules.captions import (
+    ATTRIBUTES,
+    BENIGN,
+    MALIGNANT,
+    canonical_caption,
+    captions,
+    malignancy_prompts,
+)
 from crossmod_medical.nodules.data import LidcNodules
 from crossmod_medical.sources import SliceSource
 
@@ -56,17 +63,15 @@ def read_lidc_nodules(settings: LidcNodules) -> Corpus:
     rows = [
         (nodule, image, text)
         for nodule in nodules
-        for image in _images(nodule, settings)
-        for text in captions(nodule.name, nodule.terms, nodule.diameter_mm, settings.captions)[: _texts(nodule)]
+        for image, text in itertools.product(_images(nodule, settings), _texts(nodule, settings))
     ]
-    canonical = {nodule.name: captions(nodule.name, nodule.terms, nodule.diameter_mm, 1)[0] for nodule in nodules}
+    canonical = {nodule.name: canonical_caption(nodule.terms, nodule.diameter_mm) for nodule in nodules}
     group = groups_of(
         [nodule.name for nodule, _, _ in rows], [f"{nodule.split}\n{canonical[nodule.name]}" for nodule, _, _ in rows]
     )
     images, image_at = distinct(image for _, image, _ in rows)
     line = dict(zip(reversed(image_at), (nodule.line for nodule, _, _ in reversed(rows)), strict=True))
     texts, text_at = distinct((int(number), text) for number, (_, _, text) in zip(group, rows, strict=True))
-    patients: dict[str, int] = {}
     return Corpus(
         name="LIDC nodules" + (", slices" if settings.slices else ""),
         columns={
@@ -83,7 +88,7 @@ def read_lidc_nodules(settings: LidcNodules) -> Corpus:
         },
         rejected=tuple(rejected),
         labels=_labels([nodule for nodule, _, _ in rows]),
-        subject=np.array([patients.setdefault(nodule.patient, len(patients)) for nodule, _, _ in rows], np.int64),
+        subject=np.array(distinct(nodule.patient for nodule, _, _ in rows)[1], np.int64),
     )
 
 
@@ -143,14 +148,12 @@ def _with_validation(nodules: list[Nodule], settings: LidcNodules) -> list[Nodul
     both = {nodule.patient for nodule in nodules if nodule.split == "test"} & drawn.keys()
     if both:
         raise UserError(f"patient {min(both)} has nodules in train and in val; give all of a patient's one split.")
-    return [
-        nodule if nodule.split == "test" else Nodule(**{**vars(nodule), "split": drawn[nodule.patient]})
-        for nodule in nodules
-    ]
+    return [nodule if nodule.split == "test" else replace(nodule, split=drawn[nodule.patient]) for nodule in nodules]
 
 
-def _texts(nodule: Nodule) -> int | None:
-    return None if nodule.split == "train" else 1
+def _texts(nodule: Nodule, settings: LidcNodules) -> list[str]:
+    count = settings.captions if nodule.split == "train" else 1
+    return captions(nodule.name, nodule.terms, nodule.diameter_mm, count)
 
 
 def _images(nodule: Nodule, settings: LidcNodules) -> list[Any]:
@@ -162,8 +165,7 @@ def _images(nodule: Nodule, settings: LidcNodules) -> list[Any]:
 
 def filled_slices(depth_mm: float, settings: LidcNodules) -> list[int]:
     """Places on the grid of at most `slices` slices of a scan of some depth, which lies centred on it."""
-    grid: VolumeGrid = settings.grid
-    depth = grid.size[2]
+    grid, depth = settings.grid, settings.grid.size[2]
     filled = max(1, min(depth, math.floor(depth_mm / grid.spacing_mm[2])))
     first = (depth - filled) // 2
     count = min(settings.slices, filled)

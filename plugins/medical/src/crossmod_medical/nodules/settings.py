@@ -7,11 +7,11 @@ from typing import Literal
 
 from crossmod.domain import Evaluation
 from crossmod.errors import UserError
-from crossmod.settings import Settings
+from crossmod.settings import Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedSettings(Settings):
+class SupervisedSettings(Options):
     """AUROC of a two-class label by prompts and by a probe, beside a 3-D network trained from scratch on that label.
 
     The network is an augmented residual network on the model's own grid, trained on the label's training items in this
@@ -48,10 +48,6 @@ class SupervisedSettings(Settings):
     def __post_init__(self) -> None:
         if min(self.steps, self.check_every, self.batch_size) < 1 or self.resamples < 2:
             raise UserError("steps, check_every and batch_size are at least 1, resamples at least 2.")
-
-    def build(self) -> SupervisedSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
 
 
 EVALUATIONS: dict[str, Evaluation] = {

@@ -15,7 +15,7 @@ from crossmod.errors import UserError
 from crossmod.runs.atomic import write_text
 from crossmod.sources.splits import random_split
 from crossmod.workers import map_chunks
-from crossmod_medical.corpora.ages import age_group
+from crossmod_medical.corpora.attributes import age_group
 from crossmod_medical.corpora.studies import StudyRecord, assemble_studies
 from crossmod_medical.phantoms.patients import Study, draw_studies
 from crossmod_medical.phantoms.phrases import FINDINGS

@@ -7,11 +7,11 @@ from typing import Literal
 
 from crossmod.domain import Evaluation
 from crossmod.errors import UserError
-from crossmod.settings import Settings
+from crossmod.settings import Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentencePatchSettings(Settings):
+class SentencePatchSettings(Options):
     """Volumes ranked by their patches that a sentence is most similar to; nothing of a whole volume is compared.
 
     Args:
@@ -37,10 +37,6 @@ class SentencePatchSettings(Settings):
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1 or self.least < 1:
             raise UserError(f"share is {self.share}, from 0 to 1, and least {self.least}, at least 1.")
-
-    def build(self) -> SentencePatchSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
 
 
 EVALUATIONS: dict[str, Evaluation] = {

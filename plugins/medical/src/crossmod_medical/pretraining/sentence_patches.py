@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -14,10 +14,9 @@ from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.retrieval import Direction, Gallery, gallery, retrieval_table
 from crossmod.model import CrossModal
 from crossmod.objectives.pairs.phrases import PhraseTower
-from crossmod.training.assemble import initialise
 from crossmod.training.prepare import Prepared
 from crossmod_medical.pretraining.evaluation_settings import SentencePatchSettings
-from crossmod_metrics import average_precision, chance, ranks_from_scores, retrieval_metrics, roc_auc
+from crossmod_metrics import average_precision, chance, multi_task, ranks_from_scores, retrieval_metrics, roc_auc
 from crossmod_report import Column, Row, Table
 from crossmod_report.tables import Cell
 
@@ -77,7 +76,7 @@ def embed_patches(
         tokens = tower(prepared.inputs[modality].take(index)).tokens
         if tokens is None:
             raise UserError(f"sentence-patches needs the patches of {modality!r}, of which its tower returns none.")
-        yield model.project(modality, tokens.flatten(0, 1)).view(*tokens.shape[:2], -1)
+        yield model.project(modality, tokens)
 
 
 def sentence_scores(
@@ -124,11 +123,10 @@ def score_split(model: CrossModal, prepared: Prepared, settings: SentencePatchSe
     Raises:
         UserError: The split has no study with both, or a tower cannot tell sentences or patches.
     """
-    rows = torch.from_numpy(prepared.corpus.rows(settings.split))
-    both = (prepared.item[settings.image][rows] >= 0) & (prepared.item[settings.text][rows] >= 0)
-    if not bool(both.any()):
+    rows = prepared.rows(settings.split, settings.image, settings.text)
+    if not len(rows):
         raise UserError(f"split {settings.split} has no {settings.image} with {settings.text}; take another split.")
-    reports, volumes = (gallery(prepared, one, rows[both]) for one in (settings.text, settings.image))
+    reports, volumes = (gallery(prepared, one, rows) for one in (settings.text, settings.image))
     sentences = embed_sentences(model, prepared, settings.text, reports.item)
     parts = [
         sentence_scores(sentences.vectors, patches, settings.share, settings.least)
@@ -150,16 +148,14 @@ def sentence_row(scored: Scored, name: str) -> Row:
     """Mean over distinct sentences of AP and AUROC of the volumes whose study says the sentence."""
     scores, said = scored.of_distinct()
     varied = said.any(1) & ~said.all(1)
-    precision = [average_precision(*pair) for pair in zip(scores[varied], said[varied].long(), strict=True)]
-    area = [roc_auc(*pair) for pair in zip(scores[varied], said[varied].long(), strict=True)]
-    share = said[varied].double().mean()
-    cells: dict[str, Cell] = {
-        "model": name,
-        "ap": sum(precision) / max(1, len(precision)),
-        "chance": float(share),
-        "auroc": sum(area) / max(1, len(area)),
-        "sentences": len(area),
-    }
+    cells: dict[str, Cell] = {"model": name, "sentences": int(varied.sum())}
+    if bool(varied.any()):
+        scored_said = scores[varied].T, said[varied].T.long()
+        cells |= {
+            "ap": multi_task(average_precision, *scored_said).mean,
+            "chance": float(said[varied].double().mean()),
+            "auroc": multi_task(roc_auc, *scored_said).mean,
+        }
     return Row(cells=cells)
 
 
@@ -167,8 +163,7 @@ def evaluate(context: EvaluationContext, settings: SentencePatchSettings) -> lis
     """The `sentence-patches` evaluation."""
     prepared, models = context.prepared, {"trained": context.model.eval()}
     if settings.untrained:
-        fresh = replace(context.recipe, seed=context.recipe.seed + 1 + settings.seed)
-        models["untrained"] = initialise(fresh, context.model.processors)[0].eval()
+        models["untrained"] = context.untrained(settings.seed).model
     scored = {name: score_split(model, prepared, settings) for name, model in models.items()}
     where = f"{settings.split} split of {prepared.corpus.name}"
     directions = [report_direction(found, f"sentences, {name}", settings.recalls) for name, found in scored.items()]

@@ -45,6 +45,8 @@ class AnswerTower(Tower):
         width: Width of a row.
     """
 
+    processor: AnswerProcessor
+
     def __init__(self, processor: AnswerProcessor, width: int) -> None:
         super().__init__()
         self.processor, self.width = processor, width

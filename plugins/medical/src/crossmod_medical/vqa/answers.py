@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from crossmod.errors import UserError
 from crossmod.text.fingerprint import require_file, require_kind, sha256
 from crossmod.text.packing import joined
 from crossmod.text.readable import readable_texts
+from crossmod_medical.corpora.texts import same_text
 
 if TYPE_CHECKING:
     from crossmod_medical.vqa.answer_tower import AnswerInputs
@@ -24,21 +24,11 @@ UNKNOWN = 0
 """The class of every answer that training never saw; no model is ever asked for it."""
 
 
-def normalised_answer(text: str) -> str:
-    """The answer as it is compared: NFKC, lower case, single blanks, no full stop at the end.
-
-    >>> normalised_answer(" Yes. ")
-    'yes'
-    """
-    words = unicodedata.normalize("NFKC", text).lower().split()
-    return " ".join(words).rstrip(".").rstrip()
-
-
 class AnswerProcessor(Processor):
     """Answers to class numbers, 0 for answers outside the vocabulary.
 
     Args:
-        answers: The known answers, normalised; class i + 1 is answers[i].
+        answers: The known answers, as `same_text` gives them; class i + 1 is answers[i].
     """
 
     smallest_for_workers = 1 << 20
@@ -54,7 +44,7 @@ class AnswerProcessor(Processor):
         Raises:
             UserError: None can be used.
         """
-        known = sorted({normalised_answer(text) for text in readable_texts(items).texts} - {""})
+        known = sorted({same_text(text) for text in readable_texts(items).texts} - {""})
         if not known:
             raise UserError(f"none of {len(items)} training answers can be used; look at the corpus's answers.")
         return cls(known)
@@ -84,7 +74,7 @@ class AnswerProcessor(Processor):
 
     def number(self, answer: str) -> int:
         """The class of an answer; 0 where training never saw it."""
-        return self._number.get(normalised_answer(answer), UNKNOWN)
+        return self._number.get(same_text(answer), UNKNOWN)
 
     def process(self, items: Sequence[Any]) -> Processed:
         """Number answers; one that is no text is rejected."""

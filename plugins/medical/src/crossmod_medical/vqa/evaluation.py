@@ -13,7 +13,6 @@ from crossmod.training.prepare import Prepared
 from crossmod_medical.pairs.inputs import PairInputs
 from crossmod_medical.pairs.item import ImageText
 from crossmod_medical.vqa.answer_tower import AnswerInputs, AnswerTower
-from crossmod_medical.vqa.answers import AnswerProcessor
 from crossmod_medical.vqa.scoring import accuracies, commonest_answers, nearest_questions
 from crossmod_medical.vqa.settings import VqaSettings
 from crossmod_medical.vqa.words import WordProcessor, split_words
@@ -59,7 +58,6 @@ def evaluate(context: EvaluationContext, settings: VqaSettings) -> list[Table]:
     covered: dict[str, Cell] = {"answers": "answer in the training vocabulary"}
     covered |= {part: 100 * score.value for part, score in ceiling.items() if score.value is not None}
     body.append(Row(cells=covered, role="reference"))
-    assert isinstance(answers.processor, AnswerProcessor)
     return [_table(body, prepared, settings, len(rows), len(answers.processor.answers))]
 
 
@@ -77,10 +75,7 @@ def _table(body: list[Row], prepared: Prepared, settings: VqaSettings, questions
 
 
 def _answer_tower(context: EvaluationContext, settings: VqaSettings) -> AnswerTower:
-    for modality in (settings.question, settings.answer):
-        if modality not in context.model.modalities:
-            raise UserError(f"the model has no modality {modality!r}, only {', '.join(context.model.modalities)}.")
-    tower = context.model.tower(settings.answer)
+    _, tower = (context.model.tower(modality) for modality in (settings.question, settings.answer))
     if not isinstance(tower, AnswerTower):
         raise UserError(f"{settings.answer!r} holds no answers but {type(tower).__name__}; train with AnswerTable.")
     return tower
@@ -88,11 +83,10 @@ def _answer_tower(context: EvaluationContext, settings: VqaSettings) -> AnswerTo
 
 def _rows(prepared: Prepared, settings: VqaSettings) -> Int64[Tensor, "questions"]:
     """The rows of a split that have a question and an answer."""
-    rows = torch.from_numpy(prepared.corpus.rows(settings.split))
-    both = (prepared.item[settings.question][rows] >= 0) & (prepared.item[settings.answer][rows] >= 0)
-    if not bool(both.any()):
+    rows = prepared.rows(settings.split, settings.question, settings.answer)
+    if not len(rows):
         raise UserError(f"the {settings.split} split of {prepared.corpus.name} has no question with an answer.")
-    return rows[both]
+    return rows
 
 
 def _asked(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from crossmod.domain import Evaluation
 from crossmod.errors import UserError
 from crossmod.recipe import TowerSettings
-from crossmod.settings import Settings
+from crossmod.settings import Options
 from crossmod_medical.encoders.settings import ImageTower, ImageTransformer
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class MixedFeatures(TowerSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VqaSettings(Settings):
+class VqaSettings(Options):
     """Accuracy of answers: open, closed and overall, beside what needs no image.
 
     Args:
@@ -148,10 +148,6 @@ class VqaSettings(Settings):
     def __post_init__(self) -> None:
         if self.neighbours < 1 or self.resamples < 2:
             raise UserError("the vqa evaluation takes at least one of neighbours and two of resamples.")
-
-    def build(self) -> VqaSettings:
-        """Options describe no part of their own; they are read as they are."""
-        return self
 
 
 EVALUATIONS: dict[str, Evaluation] = {

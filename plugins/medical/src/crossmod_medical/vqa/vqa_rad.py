@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ import numpy as np
 
 from crossmod.contracts.corpus import Column, Corpus, Label, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.splits import by_hash
 from crossmod_medical.corpora.distinct import distinct
 from crossmod_medical.corpora.paths import EscapingPath, below_root
+from crossmod_medical.corpora.texts import same_text
 from crossmod_medical.pairs.item import ImageText, QuestionKind
-from crossmod_medical.vqa.answers import normalised_answer
 from crossmod_medical.vqa.data import VqaRad
 
 FIELDS = ("qid", "image", "question", "answer", "answer_type", "phrase_type")
@@ -58,7 +58,7 @@ def read_vqa_rad(settings: VqaRad) -> Corpus:
     held = _held_back(may, settings)
     rows = train + test
     split = ["validation" if unit in held else "train" for unit in units] + ["test"] * len(test)
-    answers = [normalised_answer(question.answer) for question in rows]
+    answers = [same_text(question.answer) for question in rows]
     pairs = [ImageText(question.path, question.text, question.kind) for question in rows]
     # A question that was answered in two ways is two items: an item belongs to one group alone.
     answered, pair_at = distinct(list(zip(pairs, answers, strict=True)))
@@ -114,7 +114,7 @@ def _question(root: Path, number: int, line: str) -> Question | str:
     kind = KINDS.get(cells["answer_type"].upper())
     if kind is None:
         return f"its answer_type is {cells['answer_type']!r}, neither OPEN nor CLOSED"
-    if not normalised_answer(cells["answer"]):
+    if not same_text(cells["answer"]):
         return "its answer is empty once it is normalised"
     try:
         path = below_root(root / "images", cells["image"])
@@ -131,7 +131,7 @@ def _unit(question: Question, settings: VqaRad) -> str:
         return question.id
     if settings.held_back_by == "image":
         return question.image
-    return f"{question.image}:{normalised_answer(question.answer)}"
+    return f"{question.image}:{same_text(question.answer)}"
 
 
 def _may_be_held_back(question: Question, settings: VqaRad) -> bool:
@@ -140,10 +140,7 @@ def _may_be_held_back(question: Question, settings: VqaRad) -> bool:
 
 
 def _held_back(units: set[str], settings: VqaRad) -> set[str]:
-    def place(unit: str) -> str:
-        return hashlib.sha256(f"{settings.split_seed}:{unit}".encode()).hexdigest()
-
-    return set(sorted(units, key=place)[: round(settings.held_back * len(units))])
+    return set(by_hash(list(units), settings.split_seed)[: round(settings.held_back * len(units))])
 
 
 def _labels(rows: list[Question]) -> dict[str, Label]:

@@ -1,8 +1,11 @@
-"""Ages as subgroups: years are read from what tables and headers write, and kept as a range of twenty."""
+"""What tables and headers say of patients and scanners, as subgroups: an age is kept as a range of twenty years."""
 
 from __future__ import annotations
 
 import re
+
+UNKNOWN = frozenset(("", "nan", "none", "null"))
+LONGEST = 80
 
 _YEARS = re.compile(r"0*(\d{1,3})(?:\.\d+)?\s*Y?", re.IGNORECASE)
 _YOUNGER = re.compile(r"\d{1,3}\s*[DWM]", re.IGNORECASE)
@@ -25,3 +28,11 @@ def age_group(stated: object) -> str:
         return "under 20"
     low = min(years // 20 * 20, 80)
     return "80 and over" if low == 80 else f"{low} to {low + 19}"
+
+
+def attribute_value(name: str, cell: object) -> str:
+    """What a cell says of a patient or scanner, an age as its range; nothing where it says nothing."""
+    if "age" in name.lower().replace("_", " ").split():
+        return age_group(cell)
+    value = " ".join(str(cell).split())
+    return "" if value.lower() in UNKNOWN else value[:LONGEST]
