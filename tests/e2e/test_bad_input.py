@@ -136,7 +136,7 @@ def test_a_full_disk_keeps_what_was_there(
         if len(calls) > 1:
             Path(path).write_bytes(b"half a checkpoint")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        original(tensors, path, **how)  # type: ignore[arg-type]
+        original(tensors, path, **how)
 
     monkeypatch.setattr(checkpoint, "save_file", fill_up)
     assert _train(table, "--run.steps=4", "--run.save_every=2") == 2

@@ -36,9 +36,9 @@ def test_the_recipe_is_the_sheet_s_model() -> None:
     assert isinstance(image, VolumeTransformer)
     assert (image.attention, image.pooling) == ("factorised", "flatten")
     tower = image.build(image.fit_processor([]))
-    pooling = tower.flat_pooling  # type: ignore[attr-defined]
+    pooling = tower.flat_pooling
     assert pooling.bias is None and pooling.in_features == 8 * 6 * image.width  # depth is averaged, places are not
-    assert list(recipe.objectives) == ["contrast"] and contrast.groups  # type: ignore[attr-defined]
+    assert list(recipe.objectives) == ["contrast"] and contrast.groups
     assert recipe.run.draw == "groups"
 
 

@@ -135,7 +135,7 @@ def test_images_are_fitted_as_said(tmp_path: Path) -> None:
         ("crop", [200, 200, 200], 200),
         ("stretch", [200, 200, 200], 200),
     ):
-        grid = ImageGrid(size=(20, 20), channels=1, fit=fit)  # type: ignore[arg-type]
+        grid = ImageGrid(size=(20, 20), channels=1, fit=fit)
         pixels = ImageProcessor(grid)([str(path)]).pixels[0, 0]
         assert [int(pixels[row, 2]) for row in (1, 10, 18)] == rows and int(pixels[10, 2]) == left
     x = ImageProcessor(ImageGrid(size=(20, 20)))([str(path)]).x

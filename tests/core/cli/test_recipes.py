@@ -159,6 +159,6 @@ def test_abbreviations_are_off_in_the_parser_too(beads: Domain) -> None:
 
 def test_settings_of_an_evaluation(beads: Domain) -> None:
     kind = beads.evaluations["colours"].settings
-    assert parse_settings(kind, ["--colours", "5"]) == kind(colours=5)  # type: ignore[call-arg]
+    assert parse_settings(kind, ["--colours", "5"]) == kind(colours=5)
     with pytest.raises(UserError, match="did you mean --colours"):
         parse_settings(kind, ["--colors", "5"])

@@ -40,7 +40,7 @@ RECIPES: dict[str, ObjectiveSettings] = {
 }
 
 
-class Staged(TOWERS["Pictures"]):  # type: ignore[misc]
+class Staged(TOWERS["Pictures"]):
     """The tower of pictures, which also returns its maps."""
 
     def forward(self, inputs: Any, /) -> Features:
@@ -90,14 +90,14 @@ def test_sentences_select_among_visible_patches_alone() -> None:
     model, mixture, batch = _parts(RECIPES["selected"], 6)
     tower = model.tower("a")
     seen: list[torch.Tensor] = []
-    encode = tower.encode_visible  # type: ignore[attr-defined]
+    encode = tower.encode_visible
 
     def noted(tokens: Any, visible: torch.Tensor) -> Any:
         seen.append(visible)
         # A hidden patch that were read would show as a loss that is no number.
         return encode(tokens._replace(values=tokens.values.masked_fill(~visible[..., None], torch.nan)), visible)
 
-    tower.encode_visible = noted  # type: ignore[attr-defined]
+    tower.encode_visible = noted
     outcome = mixture(BatchForwards(model, batch), batch, 0)
     assert bool(outcome.loss.isfinite())
     assert seen[0].sum(1).tolist() == [4] * 6
@@ -108,7 +108,7 @@ def test_the_term_is_the_functions_it_is_made_of() -> None:
 
     model, mixture, batch = _parts(RECIPES["selected of all"], 5)
     tower = model.tower("text")
-    phrases = tower.phrases(batch.inputs["text"], tower(batch.inputs["text"]))  # type: ignore[attr-defined]
+    phrases = tower.phrases(batch.inputs["text"], tower(batch.inputs["text"]))
     patches = model.tower("a")(batch.inputs["a"]).tokens
     u = model.project("text", phrases.values[phrases.mask])
     rows = phrases.mask.nonzero()[:, 0]
@@ -158,7 +158,7 @@ def test_phrases_are_hidden_whole_and_others_by_their_own_share() -> None:
     settings = GroundedLanguage(**GROUNDED, share=0.5, phrases=("far left", "far right"), phrase_share=1.0)
     model, mixture, batch = _parts(settings, 24)
     objective, tower = mixture.objectives["term"], model.tower("text")
-    tokens = tower.tokenise(batch.inputs["text"])  # type: ignore[attr-defined]
+    tokens = tower.tokenise(batch.inputs["text"])
     from crossmod.objectives.local import find_phrases
 
     found = find_phrases(tokens.targets, tokens.mask, objective.phrases)
@@ -173,12 +173,12 @@ def test_whole_words_are_hidden_whole() -> None:
     model, mixture, batch = _parts(RECIPES["whole words"], 12)
     tower = model.tower("text")
     kept: list[torch.Tensor] = []
-    encode = tower.encode  # type: ignore[attr-defined]
-    tower.encode = lambda tokens, keep: kept.append(keep) or encode(tokens, keep)  # type: ignore[attr-defined, func-returns-value]
+    encode = tower.encode
+    tower.encode = lambda tokens, keep: kept.append(keep) or encode(tokens, keep)
     mixture.objectives["term"].masked, mixture.objectives["term"].swapped = 1.0, 0.0
     mixture(BatchForwards(model, batch), batch, 0)
-    tokens = tower.tokenise(batch.inputs["text"])  # type: ignore[attr-defined]
-    words = tower.word_groups(tokens)  # type: ignore[attr-defined]
+    tokens = tower.tokenise(batch.inputs["text"])
+    words = tower.word_groups(tokens)
     for row in range(12):
         hidden = {number for number, keep in zip(words[row].tolist(), kept[0][row].tolist(), strict=True) if not keep}
         spared = {number for number, keep in zip(words[row].tolist(), kept[0][row].tolist(), strict=True) if keep}

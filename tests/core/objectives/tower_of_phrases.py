@@ -38,7 +38,7 @@ class PhraseTextTower(TextTransformerTower):
 
     def phrases(self, inputs: TextInputs, features: Features, /) -> Phrases:
         ids, real = inputs.padded(0)
-        comma = self.processor(["a, b"]).ids[2]  # type: ignore[attr-defined]
+        comma = self.processor(["a, b"]).ids[2]
         number = (ids == comma).cumsum(1).masked_fill(~real, -1)
         count = int(number.max()) + 1 if number.numel() else 1
         member = (number[:, None] == torch.arange(count)[:, None]).to(features.pooled.dtype)

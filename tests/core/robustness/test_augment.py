@@ -23,8 +23,7 @@ def test_halving_removes_the_fastest_pattern():
 
 def test_a_copy_is_differentiable():
     values = torch.rand(1, 1, 5, 4, dtype=torch.float64, requires_grad=True)
-    seeded = lambda x: Rescaled(0.75, 0.05)(x, torch.Generator().manual_seed(0))  # noqa: E731
-    assert torch.autograd.gradcheck(seeded, (values,))
+    assert torch.autograd.gradcheck(lambda x: Rescaled(0.75, 0.05)(x, torch.Generator().manual_seed(0)), (values,))
 
 
 def test_noise_has_its_deviation_stays_in_range_and_is_fresh():

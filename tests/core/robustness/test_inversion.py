@@ -143,7 +143,10 @@ def test_a_term_inside_the_modality_narrows_what_inversion_gains(seed):
     items, width = 48, 48
     group = torch.arange(items) % 6
     meaning = torch.eye(6)[group] + 0.3 * torch.randn(items, 6, generator=generator)
-    view = lambda: torch.cat((meaning, 1.5 * torch.randn(items, width, generator=generator)), 1)  # noqa: E731
+
+    def view():
+        return torch.cat((meaning, 1.5 * torch.randn(items, width, generator=generator)), 1)
+
     gains = []
     for weight in (0.0, 1.0):
         start = torch.Generator().manual_seed(seed)

@@ -11,9 +11,10 @@ from crossmod.robustness.malicious import farthest_group, malicious_contrastive_
 
 def _case():
     generator = torch.Generator().manual_seed(0)
-    unit = lambda n: torch.nn.functional.normalize(  # noqa: E731
-        torch.randn(n, 5, generator=generator, dtype=torch.float64), dim=1
-    )
+
+    def unit(rows):
+        return torch.nn.functional.normalize(torch.randn(rows, 5, generator=generator, dtype=torch.float64), dim=1)
+
     return unit(3), unit(5), torch.tensor([0, 2, 1, 1, 0]), unit(4), torch.tensor([1, 0, 2, 2])
 
 

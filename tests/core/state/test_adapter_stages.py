@@ -87,7 +87,7 @@ def test_refuses_schedules_that_cannot_be_meant() -> None:
     with pytest.raises(ValueError, match="ascending"):
         StagedAdapterSchedule([])
     with pytest.raises(ValueError, match="'grow' or 'stack'"):
-        StagedAdapterSchedule(STAGES, "pile")  # type: ignore[arg-type]
+        StagedAdapterSchedule(STAGES, "pile")
     grow, stack = StagedAdapterSchedule(STAGES), StagedAdapterSchedule(STAGES, "stack")
     with pytest.raises(ValueError, match="needs? 3"):
         stack.apply(_model(grow), 0)

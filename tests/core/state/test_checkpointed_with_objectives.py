@@ -59,7 +59,7 @@ POLICY = FreezePolicy([Freeze(pattern=r"towers\.text"), Freeze(pattern=r"towers\
 class Stepper:
     def __init__(self) -> None:
         self.parts: Parts = assemble(parse_recipe(domain, ["--data.points=40"]))
-        self.mixture = Mixture({"slow": SlowTargetsSettings()}, dict(self.parts.model.towers))  # type: ignore[arg-type]
+        self.mixture = Mixture({"slow": SlowTargetsSettings()}, dict(self.parts.model.towers))
         settings = OptimiserSettings(rate=0.01, warmup=0.0)
         # The optimiser has to know what trains later, so it is made before anything is frozen.
         self.optimiser, _ = build_optimiser(settings, (self.parts.model, self.mixture), 10)

@@ -37,7 +37,7 @@ def test_more_heads_of_one_size_compute_the_same(how: How) -> None:
 def test_zeroed_units_learn_at_once_and_copies_stay_equal() -> None:
     inputs = torch.randn(16, 4)
     for how, distinct in (("zero", True), ("duplicate", False)):
-        into, out_of = widen_hidden(nn.Linear(4, 3), nn.Linear(3, 2), 6, how)  # type: ignore[arg-type]
+        into, out_of = widen_hidden(nn.Linear(4, 3), nn.Linear(3, 2), 6, how)
         optimiser = torch.optim.SGD([*into.parameters(), *out_of.parameters()], lr=0.1)
         for _ in range(3):
             optimiser.zero_grad()
@@ -80,6 +80,6 @@ def test_refuses_shrinking_and_layers_that_do_not_meet() -> None:
     with pytest.raises(ValueError, match="three times the inner width"):
         widen_heads(nn.Linear(4, 8), nn.Linear(4, 4), 2, 3)
     with pytest.raises(ValueError, match="'zero' or 'duplicate'"):
-        widen_hidden(nn.Linear(4, 3), nn.Linear(3, 2), 5, "noise")  # type: ignore[arg-type]
+        widen_hidden(nn.Linear(4, 3), nn.Linear(3, 2), 5, "noise")
     with pytest.raises(ValueError, match="do not cover"):
         shared_inputs(torch.zeros(2, 3), torch.tensor([0, 1, 1]))

@@ -161,7 +161,7 @@ def test_samples_out_of_order_are_caught(points: VectorProcessor) -> None:
 
 def test_a_processor_that_cannot_travel_is_caught(points: VectorProcessor) -> None:
     Points().test_pickled_reads_the_same(points, POINTS)
-    points.reader = lambda item: item  # type: ignore[attr-defined]
+    points.reader = lambda item: item
     with pytest.raises((AttributeError, pickle.PicklingError)):
         Points().test_pickled_reads_the_same(points, POINTS)
 

@@ -26,7 +26,7 @@ def _corpus(**changed: object) -> Corpus:
         ids=list("abcd"),
         group=np.arange(4),
         split=np.array(["train", "train", "train", "test"]),
-        attached={"further": Attached(**fields)},  # type: ignore[arg-type]
+        attached={"further": Attached(**fields)},
     )
 
 
@@ -43,10 +43,10 @@ def test_rows_keep_what_is_attached_to_them_in_its_order() -> None:
     ]
     batch = prepared.batch(torch.tensor([2, 1, 2, 0]))
     found = batch.attached["further"]
-    values = prepared.inputs["point"].values.flatten().tolist()  # type: ignore[attr-defined]
+    values = prepared.inputs["point"].values.flatten().tolist()
     number = dict(zip(values, (0, 1, 3, 10, 12, 13), strict=True))
     assert found.row.tolist() == [0, 0, 1, 2, 2, 3]
-    assert [number[value] for value in found.inputs.values.flatten().tolist()] == [10, 0, 10, 10, 0, 12]  # type: ignore[attr-defined]
+    assert [number[value] for value in found.inputs.values.flatten().tolist()] == [10, 0, 10, 10, 0, 12]
     assert found.place.tolist() == [5, 2, 3, 5, 2, 0]
     parts = batch.to("cpu").split(3)
     assert [part.attached["further"].row.tolist() for part in parts] == [[0, 0, 1, 2, 2], [0]]

@@ -20,7 +20,7 @@ def test_warm_up_is_linear_and_reaches_the_peak() -> None:
     [("cosine", 0.5, 0.0), ("linear", 0.5, 0.0), ("constant", 1.0, 1.0)],
 )
 def test_decay_has_its_closed_form(decay: str, middle: float, end: float) -> None:
-    schedule = RateSchedule(OptimiserSettings(rate=1.0, warmup=0.0, decay=decay), 100)  # type: ignore[arg-type]
+    schedule = RateSchedule(OptimiserSettings(rate=1.0, warmup=0.0, decay=decay), 100)
     assert schedule.rate(0) == pytest.approx(1.0)
     assert schedule.rate(50) == pytest.approx(middle)
     assert schedule.rate(100) == pytest.approx(end, abs=1e-12)

@@ -17,7 +17,7 @@ GRID = VolumeGrid(size=(8, 8, 6), cache="off")
 def tower_of(**options: object) -> AugmentedVolumeTower:
     torch.manual_seed(0)
     chosen = {"mirror": False, "shift_voxels": 0, "hounsfield_offset": 0.0} | options
-    settings = AugmentedVolumes(tower=VolumeResNet(grid=GRID, base=8, stem_stride=1), **chosen)  # type: ignore[arg-type]
+    settings = AugmentedVolumes(tower=VolumeResNet(grid=GRID, base=8, stem_stride=1), **chosen)
     tower = settings.build(settings.fit_processor([]))
     assert isinstance(tower, AugmentedVolumeTower)
     return tower

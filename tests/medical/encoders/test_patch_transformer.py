@@ -38,8 +38,8 @@ def volume_tower(volume_grid: VolumeGrid, attention: str = "joint", pooling: str
             width=24,
             depth=2,
             heads=2,
-            attention=attention,  # type: ignore[arg-type]
-            pooling=pooling,  # type: ignore[arg-type]
+            attention=attention,
+            pooling=pooling,
         )
     )
 
@@ -134,7 +134,7 @@ def test_three_quarters_masked_cost_about_a_quarter(attention: str) -> None:
         width=96,
         depth=2,
         heads=4,
-        attention=attention,  # type: ignore[arg-type]
+        attention=attention,
     )
     tower = tower_of(settings)
     grid = settings.grid

@@ -31,7 +31,7 @@ class _Corner(Tower):
         super().__init__()
         self.processor = WINDOW.build()
 
-    def forward(self, inputs: VolumeInputs) -> Features:  # type: ignore[override]
+    def forward(self, inputs: VolumeInputs) -> Features:
         assert inputs.voxels.shape[1:] == WINDOW.shape and inputs.spec == WINDOW
         tokens = inputs.voxels.flatten(1)[..., None].float()
         return Features(tokens[:, 0], tokens, torch.ones(tokens.shape[:2], dtype=torch.bool))
@@ -78,7 +78,7 @@ def test_a_window_of_full_size_is_the_tower_itself() -> None:
     settings = WindowedVolumes(grid=WHOLE, tower=inner)
     tower = settings.build(settings.fit_processor([])).eval()
     inputs = _numbered()
-    torch.testing.assert_close(tower(inputs).pooled, tower.tower(inputs).pooled)  # type: ignore[operator]
+    torch.testing.assert_close(tower(inputs).pooled, tower.tower(inputs).pooled)
     assert len(tower(inputs.take(torch.arange(0))).pooled) == 0
 
 

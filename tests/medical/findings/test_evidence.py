@@ -124,7 +124,7 @@ def test_a_small_batch_is_learned_by_heart() -> None:
         model.embed("image", ["A nodule is seen.", "No nodule."])
         @ normalize(
             model.project("text", model.tower("text").rows).detach(),
-            dim=1,  # type: ignore[arg-type]
+            dim=1,
         ).T
     )
     assert float(scores[0, 0]) > float(scores[1, 0]) + 0.3

@@ -48,7 +48,7 @@ def test_the_places_average_to_the_pooled_vector(settings: Any) -> None:
     torch.testing.assert_close(local.mean((1, 2, 3)), tower(_Doubled(inputs)).pooled, rtol=1e-9, atol=1e-9)
     assert isinstance(tower, PlacedTower)
     wrapped = AugmentedVolumeTower(tower.processor, tower, mirror=True, shift_voxels=2, hounsfield_offset=9.0)
-    torch.testing.assert_close(wrapped.local(_Doubled(inputs)), local)  # type: ignore[arg-type]
+    torch.testing.assert_close(wrapped.local(_Doubled(inputs)), local)
 
 
 class _Doubled:
@@ -64,7 +64,7 @@ class _Doubled:
 def test_a_pooling_that_is_no_mean_has_no_places() -> None:
     settings = VolumeTransformer(grid=GRID, patch=(8, 8, 4), width=12, depth=1, heads=2, pooling="attention")
     tower = settings.build(settings.fit_processor([]))
-    assert tower.local(volumes()) is None  # type: ignore[attr-defined]
+    assert tower.local(volumes()) is None
     assert place_map(_model(tower), "image", volumes(), torch.eye(2, 12)[None]) is None
 
 
@@ -82,7 +82,7 @@ class _Blocks(Tower):
         bright = self.pool(inputs.x)[:, 0].square()
         return torch.stack([1 - bright, bright], -1)
 
-    def forward(self, inputs: VolumeInputs) -> Features:  # type: ignore[override]
+    def forward(self, inputs: VolumeInputs) -> Features:
         return Features(self.local(inputs).mean((1, 2, 3)))
 
 

@@ -107,7 +107,7 @@ def test_a_slice_as_an_image_is_what_a_volume_tower_sees_of_it(nodules: Path) ->
     assert isinstance(item, SliceSource)
     pixels = read_image(item, ImageGrid(size=(12, 16), channels=3))
     volume = VolumeProcessor(grid)([item.path])
-    seen = volume.x[0, :, item.index]  # type: ignore[attr-defined]
+    seen = volume.x[0, :, item.index]
     torch.testing.assert_close(torch.from_numpy(pixels) / 255.0, seen, rtol=0, atol=0.5 / 255 + 1e-6)
     assert float(seen[0].max()) > 0.2 and float(seen.std()) > 0.01
 
@@ -134,4 +134,4 @@ def test_the_real_nodules_are_read_whole(medical_data: Path) -> None:
     assert [int((label[test] == value).sum()) for value in (0.0, 1.0)] == [40, 29]
     assert int(np.isnan(label[test]).sum()) == 27
     assert len({corpus.ids[row] for row in (*corpus.rows("train"), *corpus.rows("validation"))}) == 621
-    assert len(set(corpus.subject[test].tolist())) == 51  # type: ignore[index]
+    assert len(set(corpus.subject[test].tolist())) == 51

@@ -82,7 +82,7 @@ def test_what_the_second_stage_begins_with_is_the_mean_of_slices(
     assert isinstance(tower, SlicePoolingTower)
     path = LidcNodules(root=str(nodules)).build().columns["image"].items[0]
     inputs = tower.processor([path])
-    slices = tower.read(inputs)  # type: ignore[arg-type]
+    slices = tower.read(inputs)
     mean = slices.values[0][slices.mask[0]].mean(0, keepdim=True)
     torch.testing.assert_close(model.embed("image", [path]), first.project("image", mean).detach(), atol=1e-5, rtol=0)
 
@@ -94,7 +94,7 @@ def test_kept_features_have_the_loss_of_live_ones(nodules: Path, stages: dict[st
     corpus = LidcNodules(root=str(nodules)).build()
     paths, texts = corpus.columns["image"].items[:6], corpus.columns["text"].items[:6]
     inputs, text = tower.processor(paths), model.embed("text", texts)
-    kept = tower.read(inputs)  # type: ignore[arg-type]
+    kept = tower.read(inputs)
     loss = InfoNCELoss()
     live, cached = (loss(model.project("image", tower(each).pooled), text).loss for each in (inputs, kept))
     torch.testing.assert_close(live, cached)

@@ -52,7 +52,7 @@ def draw_octants(octants: Sequence[int], grid: VolumeGrid, seed: int) -> VolumeI
 def make_task(image: TowerSettings, text: SentenceText, objectives: Mapping[str, ObjectiveSettings]) -> Task:
     """Freshly initialised."""
     torch.manual_seed(0)
-    grid = image.grid  # type: ignore[attr-defined]
+    grid = image.grid
     processor = text.fit_processor(NAMES)
     towers = {"image": image.build(grid.build()), "text": text.build(processor)}
     return Task(CrossModal(towers, EmbeddingSettings(width=32)), Mixture(objectives, towers), grid)
@@ -77,7 +77,7 @@ def batch_of(volumes: VolumeInputs, words: object, octants: Tensor) -> Batch:
     """One report a volume; no two volumes share a group, though many share their sentence."""
     there = torch.ones(len(octants), dtype=torch.bool)
     number = torch.arange(len(octants))
-    inputs = {"image": volumes, "text": words.take(octants)}  # type: ignore[attr-defined]
+    inputs = {"image": volumes, "text": words.take(octants)}
     return Batch(inputs, {"image": there, "text": there}, number, number)
 
 

@@ -23,7 +23,7 @@ TEXT = {"vocabulary": 300, "length": 48, "width": 32, "depth": 1, "heads": 2, "d
 RIGHT = torch.arange(64) % 8
 
 
-def _shown(task):  # type: ignore[no-untyped-def]
+def _shown(task):
     """Volumes that were not trained on, eight an octant."""
     words = task.model.tower("text").processor(OCTANTS["NAMES"])
     return OCTANTS["batch_of"](OCTANTS["draw_octants"](RIGHT.tolist(), GRID, 10**6), words, RIGHT)
@@ -41,7 +41,7 @@ def test_sentences_select_patches_of_their_octant_by_local_alignment_alone() -> 
 
 
 @torch.no_grad()
-def _share_selected(task) -> float:  # type: ignore[no-untyped-def]
+def _share_selected(task) -> float:
     model, batch = task.model.eval(), _shown(task)
     forwards = BatchForwards(model, batch)
     phrases = model.tower("text").phrases(batch.inputs["text"], forwards.features("text"))
@@ -75,7 +75,7 @@ def test_sentences_attend_to_their_octant_by_attended_alignment_alone() -> None:
 
 
 @torch.no_grad()
-def _share_attended(task) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def _share_attended(task) -> tuple[float, float]:
     model, batch = task.model.eval(), _shown(task)
     batch = replace(batch, inputs={**batch.inputs, "image": replace(batch.inputs["image"], spec=task.grid)})
     forwards = BatchForwards(model, batch)

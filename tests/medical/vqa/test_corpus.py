@@ -110,5 +110,5 @@ def test_held_back_rows_repeat_training_as_the_test_does(real_questions: Path) -
 
 
 def image(corpus: object, row: int) -> str:
-    column = corpus.columns["image"]  # type: ignore[attr-defined]
+    column = corpus.columns["image"]
     return str(column.items[column.item[row]].image)

@@ -52,7 +52,7 @@ def test_an_image_with_many_questions_is_held_once(words: WordProcessor, items: 
 
 def test_taking_keeps_only_what_is_used(words: WordProcessor, items: list[ImageText]) -> None:
     processor = PairProcessor(GRID.build(), words, partial=False)
-    inputs: PairInputs = processor(items)  # type: ignore[assignment]
+    inputs: PairInputs = processor(items)
     taken = inputs.take(torch.tensor([2, 0, 2]))
     assert len(taken) == 3 and len(taken.images) == 1 and len(taken.texts) == 3
     assert taken.picture.tolist() == [0, 0, 0]
@@ -68,8 +68,8 @@ def test_hostile_items_are_rejected_with_reasons(words: WordProcessor, items: li
         ImageText(None, None),
         ImageText("absent.png", "is it left"),
         ImageText(items[0].image, "???"),
-        ImageText(items[0].image, "is it", "other"),  # type: ignore[arg-type]
-        ImageText(["a"], "is it"),  # type: ignore[arg-type]
+        ImageText(items[0].image, "is it", "other"),
+        ImageText(["a"], "is it"),
         ImageText(None, "is it left"),
     ]
     processor = PairProcessor(GRID.build(), words, partial=False)
@@ -89,7 +89,7 @@ def test_nothing_gives_empty_inputs(words: WordProcessor) -> None:
 
 def test_a_pair_without_one_side_stays_so(words: WordProcessor, items: list[ImageText]) -> None:
     processor = PairProcessor(GRID.build(), words, partial=True)
-    inputs: PairInputs = processor(items)  # type: ignore[assignment]
+    inputs: PairInputs = processor(items)
     assert not inputs.without_images().complete.any() and len(inputs.without_images().images) == 0
     assert (inputs.without_texts().text == -1).all() and torch.equal(inputs.without_texts().picture, inputs.picture)
     assert fault(ImageText(None, "x")) == ""

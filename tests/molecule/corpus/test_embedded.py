@@ -103,7 +103,7 @@ def test_molecules_with_the_same_text_are_no_negatives_and_stay_on_one_side(monk
     monkeypatch.setattr(assembly, "read_shipped", lambda folder: (found, []))
     monkeypatch.setattr(assembly, "map_chunks", lambda function, items, **how: iter([outcomes]))
     for split_by in ("scaffold", "random"):
-        corpus = EmbeddedMolecules(workers=0, texts=2, split_by=split_by).build()  # type: ignore[arg-type]
+        corpus = EmbeddedMolecules(workers=0, texts=2, split_by=split_by).build()
         assert len(set(corpus.group.tolist())) == 28
         for a, b in ((0, 1), (28, 29)):
             assert corpus.group[2 * a] == corpus.group[2 * b]
@@ -119,7 +119,7 @@ def test_a_wheel_without_its_data_is_refused(monkeypatch: pytest.MonkeyPatch, tm
 @pytest.mark.parametrize("wrong", [{"texts": 0}, {"limit": -1}, {"split_by": "colour"}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UserError, match=f"data.{next(iter(wrong))}"):
-        EmbeddedMolecules(**wrong)  # type: ignore[arg-type]
+        EmbeddedMolecules(**wrong)
 
 
 def test_a_limit_draws_other_molecules_with_another_seed(corpus: Corpus) -> None:

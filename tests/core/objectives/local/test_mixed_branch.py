@@ -31,7 +31,7 @@ TOWERS = runpy.run_path(str(Path(__file__).with_name("series_tower.py")))
 BLOCKS = "transformer.blocks"
 
 
-class Ragged(TOWERS["Series"]):  # type: ignore[misc]
+class Ragged(TOWERS["Series"]):
     """Patches of zeros are padding, wherever they stand."""
 
     def __init__(self) -> None:
@@ -169,9 +169,10 @@ def test_the_restored_contrast_is_for_whole_batches_and_the_rest_adds_up_in_chun
     term = {"modality": "a", "text": "b", "width": 8, "blocks": BLOCKS, "refresh": "mean"}
     with pytest.raises(ValueError, match="set run.chunk_size 0"):
         backward(model, Mixture({"term": MixedPatches(**term, restored_weight=1.0)}, model.towers), batch, 0, 4)
-    turned = lambda sets, members, length: (  # noqa: E731
-        (torch.arange(members)[:, None] + torch.arange(length)) % members
-    ).expand(sets, -1, -1)
+
+    def turned(sets: int, members: int, length: int) -> Tensor:
+        return ((torch.arange(members)[:, None] + torch.arange(length)) % members).expand(sets, -1, -1)
+
     monkeypatch.setattr(mixed_patches, "patch_sources", turned)
     mixture = Mixture({"term": MixedPatches(**term)}, model.towers)
     found = []

@@ -102,7 +102,10 @@ def test_the_share_ramps_and_the_slow_parts_move_once_a_step_without_gradient() 
 
 def test_chunks_give_the_gradient_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     # Every second token is chosen, so that chunks choose what the batch does.
-    second = lambda mask, share, rounding: ~(mask & (torch.arange(mask.shape[1]) % 2 == 0))  # noqa: E731
+
+    def second(mask: Tensor, share: float, rounding: str) -> Tensor:
+        return ~(mask & (torch.arange(mask.shape[1]) % 2 == 0))
+
     monkeypatch.setattr(masked_language, "uniform_masking", second)
     gradients = []
     for chunk in (0, 5):

@@ -27,7 +27,7 @@ class Plain:
         return Features(values, torch.stack([values, values.roll(1, 1)], 1))
 
     def embedding(self, modality: str) -> Tensor:
-        values: Tensor = self._batch.inputs[modality].values  # type: ignore[attr-defined]
+        values: Tensor = self._batch.inputs[modality].values
         return values
 
     def project(self, modality: str, pooled: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ ATTACHED = runpy.run_path(str(Path(__file__).with_name("attached_rows.py")))
 ORDER = "{order: {class_path: EventOrder, init_args: {a: point, b: text}}}"
 
 
-class Plain(ATTACHED["Plain"]):  # type: ignore[misc]
+class Plain(ATTACHED["Plain"]):
     """Towers and projections that change nothing: an input is its own embedding, and its coordinates its tokens."""
 
     def features(self, modality: str) -> Features:
@@ -56,11 +56,11 @@ def _attached(row: list[int], place: list[int] | None = None, modality: str = "b
 def test_wrong_orders_stand_beside_the_rows_that_they_are_attached_to() -> None:
     wrong, other = _attached([0, 2, 3, 4, 4]), _attached([1, 3], modality="a")
     batch = _batch({"reordered": wrong, "turned": other})
-    a, b = batch.inputs["a"].values[[0, 1, 3]], batch.inputs["b"].values[[0, 1, 3]]  # type: ignore[attr-defined]
+    a, b = batch.inputs["a"].values[[0, 1, 3]], batch.inputs["b"].values[[0, 1, 3]]
     padded, mask = torch.zeros(3, 2, 3), torch.tensor([[True, False], [False, False], [True, True]])
-    padded[0, 0], padded[2] = wrong.inputs.values[0], wrong.inputs.values[3:]  # type: ignore[attr-defined]
+    padded[0, 0], padded[2] = wrong.inputs.values[0], wrong.inputs.values[3:]
     padded_a, mask_a = torch.zeros(3, 1, 3), torch.tensor([[False], [True], [False]])
-    padded_a[1, 0] = other.inputs.values[0]  # type: ignore[attr-defined]
+    padded_a[1, 0] = other.inputs.values[0]
     loss = OrderContrast(LogitScale(6.0))
     found = EventOrderObjective("a", "b", "reordered", "turned", loss)(Plain(batch), batch)
     expected = loss(a, b, torch.tensor([0, 1, 4]), padded, mask, padded_a, mask_a)
@@ -70,7 +70,7 @@ def test_wrong_orders_stand_beside_the_rows_that_they_are_attached_to() -> None:
 
 def test_without_an_order_of_its_own_a_row_meets_the_batch_alone_and_groups_may_be_ignored() -> None:
     batch = replace(_batch({"reordered": _attached([2, 3])}), group=torch.tensor([0, 0, 0, 0, 1]))
-    a, b = batch.inputs["a"].values[[0, 1, 3]], batch.inputs["b"].values[[0, 1, 3]]  # type: ignore[attr-defined]
+    a, b = batch.inputs["a"].values[[0, 1, 3]], batch.inputs["b"].values[[0, 1, 3]]
     for groups, group in ((True, torch.tensor([0, 0, 1])), (False, None)):
         objective = EventOrderObjective("a", "b", "reordered", None, OrderContrast(LogitScale(6.0)), groups=groups)
         expected = infonce_reference(a, b, torch.tensor(6.0), group_a=group)
@@ -86,7 +86,7 @@ def test_captions_meet_the_token_that_they_speak_of() -> None:
     assert tokens is not None
     # Row 2 has no recording; row 3 is the third of those that have one.
     local = torch.stack([tokens[0, 2], tokens[0, 0], tokens[2, 1], tokens[3, 0]])
-    text = captions.inputs.values[[0, 1, 3, 4]]  # type: ignore[attr-defined]
+    text = captions.inputs.values[[0, 1, 3, 4]]
     loss = LocalTextContrast(LogitScale(8.0))
     found = CaptionedMomentsObjective("a", "captions", loss)(Plain(batch), batch)
     assert torch.allclose(found.loss, loss(local, text, torch.tensor([0, 0, 3, 4])).loss)

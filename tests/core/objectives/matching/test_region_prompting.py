@@ -84,7 +84,7 @@ def test_the_student_names_each_coordinate_as_the_prompter_does_from_it_alone(co
         forwards = BatchForwards(parts.model.eval(), batch)
         fused = objective.fusion.tokens_of_a(forwards.features("point"), forwards.features("text"))
         named = objective.loss.predict(fused).argmax(-1)
-        tokens = prompter.encode.tokenise(batch.inputs["point"])  # type: ignore[operator]
+        tokens = prompter.encode.tokenise(batch.inputs["point"])
         alone = torch.eye(2, dtype=torch.bool)[:, None].expand(2, len(named), 2)
         meant = torch.stack([prompter((tokens, part)).probability.argmax(-1) for part in alone], 1)
     # The names are no constant ones, and a coordinate is named by what the prompter saw of it alone.
@@ -99,7 +99,7 @@ def test_fused_tokens_of_a_are_those_behind_the_pairs_token() -> None:
     b, other = Features(torch.randn(2, 6)), Features(torch.randn(2, 6))
     fused = fusion.tokens_of_a(a, b)
     assert fused.shape == (2, 3, 8) and not torch.allclose(fused, fusion.tokens_of_a(a, other))
-    alone = Features(a.pooled[1:], a.tokens[1:, :1], mask[1:, :1])  # type: ignore[index]
+    alone = Features(a.pooled[1:], a.tokens[1:, :1], mask[1:, :1])
     assert torch.allclose(fusion.tokens_of_a(alone, Features(b.pooled[1:])), fused[1:, :1], atol=1e-6)
 
 

@@ -66,7 +66,7 @@ def test_special_tokens_and_padding_are_never_selected(monkeypatch: pytest.Monke
     real = tower(batch.inputs["text"]).mask
     assert real is not None
     # One special token at the least opens or closes a text of this vocabulary, so fewer are eligible than real.
-    assert torch.equal(seen[0], tower.tokenise(batch.inputs["text"]).mask) and not (seen[0] & ~real).any()  # type: ignore[operator]
+    assert torch.equal(seen[0], tower.tokenise(batch.inputs["text"]).mask) and not (seen[0] & ~real).any()
 
 
 class Fixed(NamedTuple):

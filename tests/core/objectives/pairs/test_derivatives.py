@@ -60,7 +60,7 @@ def _constant(*shape: int, seed: int, dtype: torch.dtype) -> Tensor:
 def _temperature(scale: Tensor) -> LogitScale:
     """A logit scale that is the given tensor, so that a module's temperature is an input to differentiate."""
     module = LogitScale(2.0, bias=-1.0)
-    module.forward = lambda: scale  # type: ignore[method-assign]
+    module.forward = lambda: scale
     return module
 
 

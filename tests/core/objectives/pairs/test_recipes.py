@@ -184,7 +184,7 @@ def test_special_tokens_may_be_left_out_unless_nothing_is_left() -> None:
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        _parts(settings())  # type: ignore[operator]
+        _parts(settings())
 
 
 @pytest.mark.parametrize("settings", [*ON_EMBEDDINGS.values(), *ON_FEATURES.values()])
