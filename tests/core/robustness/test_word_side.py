@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from crossmod.evaluation.context import EvaluationContext
 from crossmod.model import CrossModal
 from crossmod.robustness.evaluation import evaluate, questions
 from crossmod.robustness.settings import AttackSettings, GeneratedSettings, SetGuidedSettings, UniversalSettings
+from crossmod.robustness.substitution import EncodeTexts
 from crossmod.robustness.transfer import sides_of, transfer_success
 from crossmod.robustness.word_side import WordSide
+from crossmod.robustness.words import important_words
 from crossmod.runs.model_folder import load_model
 from crossmod.testing.tiny import domain
 from crossmod.text.settings import NgramBag
@@ -59,6 +62,23 @@ def test_the_seed_decides_and_the_model_is_left_as_it_was(context: EvaluationCon
     assert words[0] == words[1] and torch.equal(torch.get_rng_state(), drawn)
     assert all(torch.equal(value, state[name]) for name, value in context.model.state_dict().items())
     assert not context.model.training and all(p.requires_grad for p in context.model.parameters())
+
+
+def test_the_word_is_learned_on_no_more_sentences_than_asked_for(
+    context: EvaluationContext, monkeypatch: pytest.MonkeyPatch
+):
+    looked: list[tuple[str, ...]] = []
+
+    def important(encode: EncodeTexts, texts: Sequence[str], stop_words: Set[str]) -> list[int]:
+        looked.append(tuple(texts))
+        return important_words(encode, texts, stop_words)
+
+    monkeypatch.setattr("crossmod.robustness.word_side.important_words", important)
+    for seed in (0, 0, 1):
+        settings = replace(UNIVERSAL, sentences=7, seed=seed)
+        assert WordSide(context.model, context.prepared, "text", "point", settings).word
+    assert [len(texts) for texts in looked] == [7, 7, 7]
+    assert looked[0] == looked[1] != looked[2]
 
 
 def _bag_of_ngrams(context: EvaluationContext) -> CrossModal:

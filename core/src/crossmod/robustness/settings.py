@@ -113,19 +113,24 @@ class PatternSettings(AttackSettings):
         epochs: Passes over the training split. (40, as in C-PGC's code.)
         stop_words: Words that an attack on sentences never replaces and never puts in, in lower case. (Articles,
             conjunctions and short prepositions of English, ours; C-PGC has a longer list.)
+        sentences: Most training sentences that a word is learned on, drawn by `seed`; a sentence costs an embedding a
+            word before the first pass. [ours]
     """
 
     epochs: int = 40
     stop_words: tuple[str, ...] = STOP_WORDS
+    sentences: int = 500
 
     def build(self) -> Self:
         """Refuse what the attack cannot be run with.
 
         Raises:
-            UserError: See `AttackSettings`; or fewer than no epochs.
+            UserError: See `AttackSettings`; fewer than no epochs, or no sentence.
         """
         if self.epochs < 0:
             raise UserError(f"--epochs is {self.epochs}; give 0 or more.")
+        if self.sentences < 1:
+            raise UserError(f"--sentences is {self.sentences}; give 1 or more.")
         return super().build()
 
 

@@ -135,14 +135,20 @@ class WordSide(AttackedModel[Sequence[str]]):
             found = fit_universal_word(batches, words.vectors, allowed, options=options)
         return words.words[found.token]
 
+    def _drawn(self, count: int) -> list[int]:
+        """The training sentences that the word is learned on, in the order of the corpus."""
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(self.settings.seed))
+        return sorted(order[: self._pattern.sentences].tolist())
+
     def _batches(self) -> Batches:
-        """Passes over the training sentences that have a word to replace, any one word of the list in its place."""
+        """Passes over the drawn sentences that have a word to replace, any one word of the list in its place."""
         texts, words = self._texts("train"), self._words
-        places = important_words(self._encode, texts, set(self._pattern.stop_words))
-        some = [i for i, place in enumerate(places) if place >= 0]
-        held = with_word([texts[i] for i in some], [places[i] for i in some], words.words[0])
-        at = token_places(self.model, self.modality, held, [places[i] for i in some], int(words.tokens[0]))
-        seen = [(text, i, place) for text, i, place in zip(held, some, at, strict=True) if place >= 0]
+        drawn = self._drawn(len(texts))
+        places = important_words(self._encode, [texts[i] for i in drawn], set(self._pattern.stop_words))
+        some = [(i, place) for i, place in zip(drawn, places, strict=True) if place >= 0]
+        held = with_word([texts[i] for i, _ in some], [place for _, place in some], words.words[0])
+        at = token_places(self.model, self.modality, held, [place for _, place in some], int(words.tokens[0]))
+        seen = [(text, i, place) for text, (i, _), place in zip(held, some, at, strict=True) if place >= 0]
         if not seen:
             raise UserError(f"no sentence of {self.modality} in the training split has a word that may be replaced.")
         index, where = torch.tensor([i for _, i, _ in seen]), torch.tensor([place for *_, place in seen])
