@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crossmod.errors import UserError
+from crossmod.sources.cache import cache_folder
 from crossmod_medical.grid import VolumeGrid
 from crossmod_medical.sources import VolumeSource
 
@@ -28,12 +29,6 @@ FORMAT = "crossmod-medical voxels 1"
 """Part of every key: raise the number when the same file and grid give other voxels."""
 
 HEADER_BYTES = 256
-
-
-def cache_folder() -> Path:
-    """Where this domain keeps what can be made again: `$CROSSMOD_CACHE`, or `~/.cache/crossmod`."""
-    stated = os.environ.get("CROSSMOD_CACHE", "")
-    return (Path(stated).expanduser() if stated else Path.home() / ".cache" / "crossmod") / "medical"
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class VoxelCache:
         """The cache that a grid's settings name."""
         if grid.cache == "off":
             return cls(None)
-        return cls(Path(grid.cache).expanduser() if grid.cache else cache_folder() / "volumes")
+        return cls(Path(grid.cache).expanduser() if grid.cache else cache_folder("medical") / "volumes")
 
     def read(
         self, source: VolumeSource, grid: VolumeGrid, reader: Callable[[VolumeSource, VolumeGrid], ReadVolume]

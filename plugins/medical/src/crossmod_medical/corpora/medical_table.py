@@ -10,10 +10,10 @@ from typing import Any
 
 from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.paths import EscapingPath, below_root
 from crossmod.sources.splits import check_fractions, random_split, read_split
 from crossmod.sources.tables import Row, Table, open_table
 from crossmod_medical.corpora.attributes import UNKNOWN, attribute_value
-from crossmod_medical.corpora.paths import EscapingPath, below_root
 from crossmod_medical.corpora.studies import StudyRecord, assemble_studies
 from crossmod_medical.corpora.texts import report_texts
 from crossmod_medical.data import MedicalTable

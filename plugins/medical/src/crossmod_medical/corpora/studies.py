@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from crossmod.contracts.corpus import Column, Corpus, Rejected
+from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.distinct import distinct
 from crossmod.sources.groups import groups_of
-from crossmod_medical.corpora.distinct import distinct
+from crossmod.sources.items import column_of
 from crossmod_medical.corpora.texts import same_text
 from crossmod_medical.reports.prompts import Finding, finding_labels
 
@@ -69,9 +70,9 @@ def assemble_studies(
     ]
     shared = ["" if text is None else f"{records[number].split}\n{same_text(text[0])}" for number, _, text in rows]
     group = groups_of([str(number) for number, _, _ in rows], shared)
-    images = _Items(("image", image[0], image[1]) if image else None for _, image, _ in rows)
-    written = _Items(
-        ((own_group, text[0]), text[0], text[1]) if text else None
+    images = column_of((image[0], *image) if image else None for _, image, _ in rows)
+    written = column_of(
+        ((own_group, text[0]), *text) if text else None
         for own_group, (_, _, text) in zip(group.tolist(), rows, strict=True)
     )
     of_row = [records[number] for number, _, _ in rows]
@@ -82,7 +83,7 @@ def assemble_studies(
     }
     return Corpus(
         name=name,
-        columns={"image": images.column(), "text": written.column()},
+        columns={"image": images, "text": written},
         ids=[record.id for record in of_row],
         group=group,
         split=np.array([record.split for record in of_row], np.str_),
@@ -96,29 +97,6 @@ def assemble_studies(
             for name in dict.fromkeys(name for record in records for name, value in record.attributes.items() if value)
         },
     )
-
-
-class _Items:
-    """Distinct items in order of appearance, from (key, item, line) or None of every row."""
-
-    def __init__(self, rows: Any) -> None:
-        position: dict[Any, int] = {}
-        self.items: list[Any] = []
-        self.lines: list[int] = []
-        self.index: list[int] = []
-        for row in rows:
-            if row is None:
-                self.index.append(-1)
-                continue
-            key, item, line = row
-            place = position.setdefault((key, item), len(position))
-            if place == len(self.items):
-                self.items.append(item)
-                self.lines.append(line)
-            self.index.append(place)
-
-    def column(self) -> Column:
-        return Column(self.items, np.array(self.index, np.int64), self.lines)
 
 
 def _own_texts(records: Sequence[StudyRecord]) -> tuple[list[list[tuple[str, int]]], int]:

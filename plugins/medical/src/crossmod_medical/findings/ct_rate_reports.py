@@ -10,10 +10,10 @@ import numpy as np
 
 from crossmod.contracts.corpus import Column, Corpus, Label, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.distinct import distinct
 from crossmod.sources.groups import groups_of
 from crossmod.sources.splits import random_split
 from crossmod.sources.tables import open_table
-from crossmod_medical.corpora.distinct import distinct
 from crossmod_medical.corpora.texts import same_text
 from crossmod_medical.findings.data import CtRateReports
 from crossmod_medical.findings.statements import statement

@@ -13,11 +13,11 @@ import numpy as np
 
 from crossmod.contracts.corpus import Column, Corpus, Label, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.distinct import distinct
 from crossmod.sources.groups import groups_of
+from crossmod.sources.paths import EscapingPath, below_root
 from crossmod.sources.splits import random_split
 from crossmod.sources.tables import open_table
-from crossmod_medical.corpora.distinct import distinct
-from crossmod_medical.corpora.paths import EscapingPath, below_root
 from crossmod_medical.nodules.captions import (
     ATTRIBUTES,
     BENIGN,

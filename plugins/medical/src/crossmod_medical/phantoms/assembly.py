@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from crossmod.contracts.corpus import Corpus
 from crossmod.errors import UserError
 from crossmod.runs.atomic import write_text
+from crossmod.sources.cache import cache_folder
 from crossmod.sources.splits import random_split
 from crossmod.workers import map_chunks
 from crossmod_medical.corpora.attributes import age_group
@@ -22,7 +23,6 @@ from crossmod_medical.phantoms.phrases import FINDINGS
 from crossmod_medical.phantoms.scanning import write_missing
 from crossmod_medical.phantoms.wording import Report, write_report
 from crossmod_medical.sources import VolumeSource
-from crossmod_medical.voxel_cache import cache_folder
 
 if TYPE_CHECKING:
     from crossmod_medical.data import EmbeddedPhantoms
@@ -38,7 +38,7 @@ CHUNK = 16
 
 def phantom_folder(settings: EmbeddedPhantoms) -> Path:
     """Where the scans of these settings lie."""
-    base = Path(settings.folder).expanduser() if settings.folder else cache_folder() / "phantoms"
+    base = Path(settings.folder).expanduser() if settings.folder else cache_folder("medical") / "phantoms"
     kind = hashlib.sha256(f"{VERSION}:{settings.seed}".encode()).hexdigest()[:8]
     return (base / f"seed-{settings.seed}-{kind}").absolute()
 

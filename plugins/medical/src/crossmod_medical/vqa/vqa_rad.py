@@ -12,9 +12,9 @@ import numpy as np
 
 from crossmod.contracts.corpus import Column, Corpus, Label, Rejected
 from crossmod.errors import UserError
+from crossmod.sources.distinct import distinct
+from crossmod.sources.paths import EscapingPath, below_root
 from crossmod.sources.splits import by_hash
-from crossmod_medical.corpora.distinct import distinct
-from crossmod_medical.corpora.paths import EscapingPath, below_root
 from crossmod_medical.corpora.texts import same_text
 from crossmod_medical.pairs.item import ImageText, QuestionKind
 from crossmod_medical.vqa.data import VqaRad
