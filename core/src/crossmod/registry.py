@@ -24,6 +24,7 @@ GROUP = "crossmod.domains"
 OFFICIAL = {
     "medical": "CT volumes and radiology images with reports",
     "molecule": "Molecular graphs with names and descriptions",
+    "speech": "Spoken utterances with what is said and meant",
 }
 """The domains that the project publishes as `crossmod-NAME`, with what they train."""
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from crossmod.text.byte_pair import BytePairProcessor
     from crossmod.text.huggingface import HuggingFaceProcessor
     from crossmod.text.huggingface_tower import HuggingFaceTower
+    from crossmod.text.latent_semantic_tower import LatentSemanticTower
+    from crossmod.text.latent_semantics import LatentSemanticProcessor
     from crossmod.text.ngram_bag import NgramBagTower
     from crossmod.text.ngrams import NgramProcessor
     from crossmod.text.transformer import TextTransformerTower
@@ -85,6 +87,67 @@ class TextTransformer(TowerSettings):
             pooling=self.pooling,
             packed=self.packed,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentSemanticText(TowerSettings):
+    """Latent semantic analysis of the training texts (Deerwester et al. 1990): a fixed encoder that needs no training.
+
+    Texts that share words, or whose words occur beside the same words, lie together. It serves where another modality
+    is aligned to texts (LiT, CWCL) and no pre-trained encoder is at hand.
+
+    Args:
+        word_orders: The n of the word n-grams. (Single words, as in the paper; pairs tell some order.)
+        character_orders: The n of the character n-grams within a word and its end marks; empty leaves them out.
+        buckets: Buckets that n-grams are hashed into. (As NgramBag.)
+        frequency: Weight of a count within a text: its root ("sqrt") or 1 + log ("log"). (As NgramBag.)
+        least_texts: Training texts that an n-gram must occur in to be used at all. (1 uses all.)
+        lower_case: Drop case. (As TextTransformer.)
+        width: Directions that are kept. (100 in the paper, 100 to 500 is usual.)
+    """
+
+    word_orders: tuple[int, ...] = (1, 2)
+    character_orders: tuple[int, ...] = ()
+    buckets: int = 65536
+    frequency: Literal["sqrt", "log"] = "sqrt"
+    least_texts: int = 1
+    lower_case: bool = True
+    width: int = 256
+
+    def __post_init__(self) -> None:
+        _positive(self, "buckets", "width", "least_texts")
+
+    def fit_processor(self, items: Sequence[Any]) -> LatentSemanticProcessor:
+        from crossmod.text.latent_semantics import LatentSemanticProcessor
+
+        return LatentSemanticProcessor.fit(
+            items,
+            width=self.width,
+            buckets=self.buckets,
+            word_orders=self.word_orders,
+            character_orders=self.character_orders,
+            frequency=self.frequency,
+            lower_case=self.lower_case,
+            least_texts=self.least_texts,
+        )
+
+    def load_processor(self, spec: Mapping[str, Any], files: Mapping[str, bytes]) -> LatentSemanticProcessor:
+        from crossmod.text.fingerprint import require_setting
+        from crossmod.text.latent_semantics import LatentSemanticProcessor
+
+        processor = LatentSemanticProcessor.load(spec, files)
+        require_setting(processor.spec, "width", self.width)
+        ngrams = processor.ngrams.spec
+        require_setting(ngrams, "word_orders", list(self.word_orders))
+        require_setting(ngrams, "character_orders", list(self.character_orders))
+        for name in ("buckets", "frequency", "lower_case"):
+            require_setting(ngrams, name, getattr(self, name))
+        return processor
+
+    def build(self, processor: Any) -> LatentSemanticTower:
+        from crossmod.text.latent_semantic_tower import LatentSemanticTower
+
+        return LatentSemanticTower(processor)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,8 +65,16 @@ def assemble(
         ready = fit_processors(recipe, corpus, taken)
     data = recipe.data
     prepared = prepare(corpus, ready, workers=data.workers, max_rejected=data.max_rejected, on_progress=on_progress)
-    model, mixture, trainability = _initialise(recipe, ready, start)
-    return Parts(prepared, model, mixture, trainability)
+    return Parts(prepared, *_initialise(recipe, ready, start))
+
+
+def parts_on(recipe: Recipe, prepared: Prepared, processors: Mapping[str, Processor]) -> Parts:
+    """Initialise model and objectives of a recipe for a corpus that these processors have prepared.
+
+    Raises:
+        UserError: The starting weights cannot serve.
+    """
+    return Parts(prepared, *_initialise(recipe, processors, Start.of(recipe)))
 
 
 def fit_processors(
