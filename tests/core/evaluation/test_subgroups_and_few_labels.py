@@ -12,6 +12,7 @@ from crossmod.contracts.corpus import Corpus, Label
 from crossmod.errors import UserError
 from crossmod.evaluation import few_labels, subgroups
 from crossmod.evaluation.context import EvaluationContext
+from crossmod.evaluation.correctness import zero_shot_correctness
 from crossmod.evaluation.few_labels import share_of_subjects
 from crossmod.evaluation.labelled import labelled_tasks
 from crossmod.evaluation.settings import FewLabelsSettings, SubgroupSettings
@@ -62,6 +63,32 @@ def test_small_groups_are_not_shown_and_none_says_what_to_do(context: Evaluation
         subgroups.evaluate(_with(context, attributes={"side": sides}), SubgroupSettings(least_subjects=500))
     with pytest.raises(UserError, match="states nothing of its subjects"):
         subgroups.evaluate(context, SubgroupSettings())
+
+
+def test_labels_of_several_classes_are_scored_by_accuracy(context: EvaluationContext) -> None:
+    corpus = context.prepared.corpus
+    sides, upper = _sides(corpus), corpus.labels["upper"]
+    columns = corpus.columns["point"]
+    right = np.array([columns.items[i][0] >= 0.5 for i in columns.item])
+    classes, sentences = ("low left", "high left", "low right", "high right"), corpus.columns["text"]
+    prompts = {
+        name: [sentences.items[i] for i in np.unique(sentences.item[(upper.values == high) & (right == east)])][:5]
+        for name, high, east in zip(classes, (0, 1, 0, 1), (0, 0, 1, 1), strict=True)
+    }
+    quarter = Label(upper.values + 2 * right, "point", classes, prompts)
+    changed = _with(context, attributes={"side": sides}, labels={"upper": upper, "quarter": quarter})
+    two, several = subgroups.evaluate(changed, SubgroupSettings(least_subjects=2, resamples=50))
+    assert "mean AUROC" in [column.title for column in two.columns]
+    assert [row.cells["value"] for row in several.rows] == ["left", "right", "all of these"]
+    left, right_half, both = (row.cells for row in several.rows)
+    found = zero_shot_correctness(changed, "text", quarter, "test")
+    assert float(both["accuracy"]) == pytest.approx(100 * float(found.right.mean()))
+    weighed = float(left["accuracy"]) * int(left["items"]) + float(right_half["accuracy"]) * int(right_half["items"])
+    assert weighed / int(both["items"]) == pytest.approx(float(both["accuracy"]))
+    assert float(both["accuracy"]) > 40 and float(both["low"]) <= float(both["accuracy"]) <= float(both["high"])
+    one_each = _with(changed, attributes={"name": np.array(corpus.ids)}, labels={"quarter": quarter})
+    (alone,) = subgroups.evaluate(one_each, SubgroupSettings(least_subjects=1, resamples=50))
+    assert all("low" not in row.cells for row in alone.rows[:-1])
 
 
 def test_attributes_follow_the_rows_that_stay(context: EvaluationContext) -> None:

@@ -99,12 +99,15 @@ class FewLabelsSettings(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class SubgroupSettings(Options):
-    """Zero-shot AUROC of the rows of every value of every attribute that the corpus states (age, sex, scanner).
+    """Zero-shot scores of the rows of every value of every attribute that the corpus states (age, sex, scanner, voice).
+
+    Labels of two classes are scored by AUROC, all together; others by accuracy, each.
 
     Args:
         split: Whose rows are classified.
         text: The modality that prompts are embedded by.
-        least_subjects: Fewest subjects of a value that is shown; of fewer, neither score nor person should be told.
+        least_subjects: Fewest subjects of a value that is shown; of fewer, neither score nor person should be told. 1
+            also shows attributes whose values are single subjects (speakers who agreed to it).
         resamples: Draws of subjects behind each interval; 0 gives none.
         seed: Of those draws.
     """
@@ -189,7 +192,7 @@ CORE_EVALUATIONS: dict[str, Evaluation] = {
     ),
     "subgroups": Evaluation(
         "subgroups",
-        "zero-shot AUROC by age, sex, scanner, for corpora that state them",
+        "zero-shot scores by age, sex, scanner, voice, for corpora that state them",
         "crossmod.evaluation.subgroups:evaluate",
         SubgroupSettings,
     ),
