@@ -165,6 +165,8 @@ class RunSettings(Settings):
         evaluate_every: Steps between evaluations on the validation split; 0 evaluates at the end only.
         finish_on: Split that the finished run is scored on; "validation" leaves the test split unread while settings
             are still being chosen.
+        finish: Names of evaluations that a finished run is scored on beside retrieval, with their default options; one
+            that the corpus has nothing for says so and is left out.
         save_every: Steps between checkpoints; 0 saves at the end and when interrupted.
         keep: Newest checkpoints that stay on disk; the best by validation stays besides.
         log_every: Steps between lines of metrics.jsonl.
@@ -191,6 +193,7 @@ class RunSettings(Settings):
     draw: Literal["rows", "groups"] = "groups"
     evaluate_every: int = 0
     finish_on: Literal["test", "validation"] = "test"
+    finish: tuple[str, ...] = ()
     save_every: int = 0
     keep: int = 2
     log_every: int = 10

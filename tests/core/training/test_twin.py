@@ -36,7 +36,7 @@ def context(run: Path) -> EvaluationContext:
 
 def test_the_twin_of_the_same_recipe_is_the_same_model_to_the_bit(context: EvaluationContext, run: Path):
     drawn = torch.get_rng_state()
-    twin = train_twin(domain, context.recipe, context, Display(None))
+    twin = train_twin(domain, context.recipe, context)
     own = context.model.state_dict()
     assert all(torch.equal(value, own[name]) for name, value in twin.model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), drawn)
@@ -46,7 +46,7 @@ def test_the_twin_of_the_same_recipe_is_the_same_model_to_the_bit(context: Evalu
 def test_another_objective_gives_another_model_and_leaves_the_first_alone(context: EvaluationContext):
     before = {name: value.clone() for name, value in context.model.state_dict().items()}
     recipe = replace(context.recipe, objectives={"contrast": SigLIP(a="point", b="text")})
-    twin = train_twin(domain, recipe, context, Display(None))
+    twin = train_twin(domain, recipe, context)
     assert not torch.equal(twin.embedded("point").of(torch.arange(4)), context.embedded("point").of(torch.arange(4)))
     assert all(torch.equal(value, before[name]) for name, value in context.model.state_dict().items())
     assert not twin.model.training
@@ -58,4 +58,4 @@ def test_a_signal_stops_it_with_a_sentence(context: EvaluationContext, monkeypat
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(UserError, match=r"stopped by SIGTERM after step 1 of 12"):
-        train_twin(domain, context.recipe, context, Stopping(None))
+        train_twin(domain, context.recipe, replace(context, ready=context.prepared, display=Stopping(None)))

@@ -13,7 +13,8 @@ from crossmod.evaluation.embedded import EmbeddedItems
 from crossmod.model import CrossModal
 from crossmod.recipe import Recipe
 from crossmod.training.assemble import initialise
-from crossmod.training.prepare import OnProgress, Prepared, prepare
+from crossmod.training.display import Display
+from crossmod.training.prepare import Prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,13 @@ class EvaluationContext:
     Args:
         model: In evaluation mode; must not change while this context lives.
         recipe: What trained it; its `data` may have been overridden.
-        on_progress: Called while the corpus is prepared.
+        display: What a person sees while the corpus is prepared, or whatever else takes long.
         ready: The prepared corpus, when the caller has it already.
     """
 
     model: CrossModal
     recipe: Recipe
-    on_progress: OnProgress = field(default=lambda modality, done, total: None)
+    display: Display = field(default_factory=lambda: Display(None))
     ready: Prepared | None = None
 
     @cached_property
@@ -43,7 +44,7 @@ class EvaluationContext:
             self.model.processors,
             workers=data.workers,
             max_rejected=data.max_rejected,
-            on_progress=self.on_progress,
+            on_progress=self.display.reading,
         )
 
     def embedded(self, modality: str) -> EmbeddedItems:

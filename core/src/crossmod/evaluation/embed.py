@@ -51,7 +51,7 @@ def embed(
     if data is not None:
         recipe = replace(recipe, data=data)
     with Display.for_main(True) as display:
-        prepared = EvaluationContext(model, recipe, display.reading).prepared
+        prepared = EvaluationContext(model, recipe, display).prepared
         corpus = prepared.corpus
         rows = np.arange(len(corpus)) if split == "all" else corpus.rows(split)
         item = prepared.item[modality].numpy()

@@ -25,6 +25,18 @@ def evaluations(domain: Domain) -> Mapping[str, Evaluation]:
     return {**CORE_EVALUATIONS, **domain.evaluations}
 
 
+def find_evaluation(domain: Domain, name: str) -> Evaluation:
+    """One of them.
+
+    Raises:
+        UserError: There is none of this name.
+    """
+    known = evaluations(domain)
+    if name not in known:
+        raise UserError(f"{domain.name} has no evaluation {name!r}; it has {', '.join(known)}.")
+    return known[name]
+
+
 def run_evaluation(context: EvaluationContext, evaluation: Evaluation, options: Sequence[str]) -> list[Table]:
     """Run one named evaluation.
 
@@ -63,14 +75,12 @@ def evaluate(
     from dataclasses import replace
 
     model, recipe, domain = load_model_and_recipe(path, domain)
-    known = evaluations(domain)
-    if name not in known:
-        raise UserError(f"{domain.name} has no evaluation {name!r}; it has {', '.join(known)}.")
+    evaluation = find_evaluation(domain, name)
     if data is not None:
         recipe = replace(recipe, data=data)
     with Display.for_main(not as_json) as display:
-        context = EvaluationContext(model, recipe, display.reading)
-        tables = run_evaluation(context, known[name], options)
+        context = EvaluationContext(model, recipe, display)
+        tables = run_evaluation(context, evaluation, options)
         written = json.dumps([asdict(table) for table in tables], indent=2) + "\n"
         write_text(path / "evaluations" / f"{name}.json", written)
         for table in tables:

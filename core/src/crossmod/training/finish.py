@@ -9,7 +9,7 @@ from crossmod.domain import Domain
 from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.retrieval import Direction, retrieval_table, retrieve
-from crossmod.evaluation.run import evaluations, run_evaluation
+from crossmod.evaluation.run import find_evaluation, run_evaluation
 from crossmod.evaluation.sheet import sheet
 from crossmod.recipe import Recipe
 from crossmod.runs.card import data_warnings, model_card
@@ -32,7 +32,7 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
     model, prepared = fit.parts.model, fit.parts.prepared
     split = recipe.run.finish_on if len(prepared.corpus.rows("test")) else "validation"
     display.say(f"evaluating the {split} split")
-    context = EvaluationContext(model, recipe, ready=prepared)
+    context = EvaluationContext(model, recipe, display, prepared)
     directions = retrieve(context, split=split)
     table = retrieval_table(
         directions,
@@ -60,8 +60,8 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
 def _further(domain: Domain, context: EvaluationContext, split: str, display: Display) -> list[Table]:
     """The evaluations that the domain ends a run with; one that this corpus has nothing for says so."""
     tables: list[Table] = []
-    for name in domain.finish:
-        evaluation = evaluations(domain)[name]
+    for name in (*domain.finish, *context.recipe.run.finish):
+        evaluation = find_evaluation(domain, name)
         takes_split = "split" in {entry.name for entry in fields(evaluation.settings)}
         try:
             tables += run_evaluation(context, evaluation, [f"--split={split}"] if takes_split else [])

@@ -12,6 +12,7 @@ from crossmod.cli.recipes import dump_recipe, read_recipe
 from crossmod.distributed.world import is_main, world_size
 from crossmod.domain import Domain
 from crossmod.errors import UserError
+from crossmod.evaluation.run import find_evaluation
 from crossmod.recipe import Recipe
 from crossmod.runs.atomic import write_folder, write_text
 from crossmod.runs.environment import environment
@@ -46,6 +47,8 @@ def train(domain: Domain, recipe: Recipe, *, resume: Path | None = None, command
     """
     if recipe.run.threads:
         torch.set_num_threads(recipe.run.threads)
+    for name in recipe.run.finish:
+        find_evaluation(domain, name)
     folder = _folder(domain, recipe, resume)
     with Display.for_main(is_main()) as display, Interrupt() as interrupt:
         display.say(f"run folder {folder.path}")

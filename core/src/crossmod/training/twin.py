@@ -16,12 +16,11 @@ from crossmod.runs.folder import RunFolder
 from crossmod.runs.model_folder import load_weights
 from crossmod.state.low_rank import fold_adapters
 from crossmod.training.assemble import parts_on
-from crossmod.training.display import Display
 from crossmod.training.fit import Fit
 from crossmod.training.interrupt import Interrupt
 
 
-def train_twin(domain: Domain, recipe: Recipe, context: EvaluationContext, display: Display) -> EvaluationContext:
+def train_twin(domain: Domain, recipe: Recipe, context: EvaluationContext) -> EvaluationContext:
     """Train another recipe of the same towers on the corpus that a context has prepared.
 
     Seed, order of the rows and choice of the step follow the recipe as in a run of its own; nothing is left on disk.
@@ -29,8 +28,7 @@ def train_twin(domain: Domain, recipe: Recipe, context: EvaluationContext, displ
     Args:
         domain: The domain of both recipes.
         recipe: What to train; its towers read what those of the context read.
-        context: The model beside, and the corpus.
-        display: What a person sees meanwhile.
+        context: The model beside, and the corpus; its display shows the steps.
 
     Raises:
         UserError: A signal stopped it.
@@ -40,7 +38,7 @@ def train_twin(domain: Domain, recipe: Recipe, context: EvaluationContext, displ
         recipe = replace(recipe, run=replace(recipe.run, folder=place))
         folder = RunFolder(Path(place))
         parts = parts_on(recipe, context.prepared, context.model.processors)
-        fit = Fit(domain, recipe, folder, parts, display, interrupt)
+        fit = Fit(domain, recipe, folder, parts, context.display, interrupt)
         fit.run()
         if interrupt.requested is not None:
             raise UserError(
