@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 
-UNKNOWN = frozenset(("", "nan", "none", "null"))
-LONGEST = 80
+from crossmod.sources.rows import LONGEST_VALUE, stated
 
 _YEARS = re.compile(r"0*(\d{1,3})(?:\.\d+)?\s*Y?", re.IGNORECASE)
 _YOUNGER = re.compile(r"\d{1,3}\s*[DWM]", re.IGNORECASE)
 
 
-def age_group(stated: object) -> str:
+def age_group(age: object) -> str:
     """The range of an age such as 65, "065Y" (DICOM) or "8M"; nothing where none is stated.
 
     >>> age_group("065Y"), age_group("8M"), age_group("unknown")
     ('60 to 79', 'under 20', '')
     """
-    cell = str(stated).strip()
+    cell = str(age).strip()
     if _YOUNGER.fullmatch(cell):
         return "under 20"
     found = _YEARS.fullmatch(cell)
@@ -34,5 +33,4 @@ def attribute_value(name: str, cell: object) -> str:
     """What a cell says of a patient or scanner, an age as its range; nothing where it says nothing."""
     if "age" in name.lower().replace("_", " ").split():
         return age_group(cell)
-    value = " ".join(str(cell).split())
-    return "" if value.lower() in UNKNOWN else value[:LONGEST]
+    return stated(cell)[:LONGEST_VALUE]

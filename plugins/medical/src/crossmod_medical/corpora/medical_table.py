@@ -11,9 +11,10 @@ from typing import Any
 from crossmod.contracts.corpus import Corpus, Rejected
 from crossmod.errors import UserError
 from crossmod.sources.paths import EscapingPath, below_root
+from crossmod.sources.rows import NOTHING, UnusableRow
 from crossmod.sources.splits import check_fractions, random_split, read_split
 from crossmod.sources.tables import Row, Table, open_table
-from crossmod_medical.corpora.attributes import UNKNOWN, attribute_value
+from crossmod_medical.corpora.attributes import attribute_value
 from crossmod_medical.corpora.studies import StudyRecord, assemble_studies
 from crossmod_medical.corpora.texts import report_texts
 from crossmod_medical.data import MedicalTable
@@ -21,20 +22,6 @@ from crossmod_medical.reports.prompts import Finding
 from crossmod_medical.reports.sections import HEADINGS
 
 LABEL_VALUES = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
-
-
-class UnusableRow(ValueError):  # noqa: N818 - it names the row, which is to be set aside
-    """A row that cannot be used; the message is the reason that the rejects file gives.
-
-    Args:
-        modality: What of the row is at fault.
-        item: What stands there.
-        reason: Why it cannot be used.
-    """
-
-    def __init__(self, modality: str, item: str, reason: str) -> None:
-        super().__init__(reason)
-        self.modality, self.item = modality, item
 
 
 @dataclass
@@ -107,7 +94,7 @@ class _Reader:
             try:
                 self._take(row, studies)
             except UnusableRow as fault:
-                rejected.append(Rejected(fault.modality, row.line, fault.item[:200], str(fault)))
+                rejected.append(fault.at(row.line))
         return studies, rejected
 
     def _take(self, row: Row, studies: dict[str, _Study]) -> None:
@@ -161,7 +148,7 @@ class _Reader:
 
     def _label(self, name: str, value: Any, item: str) -> float:
         word = str(value).strip().lower()
-        if word in UNKNOWN:
+        if word in NOTHING:
             return math.nan
         if word not in LABEL_VALUES:
             raise UnusableRow(
