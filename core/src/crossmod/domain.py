@@ -21,12 +21,15 @@ class Evaluation:
             `crossmod.evaluation.context.EvaluationContext`, returning a list of `crossmod_report.Table`; imported
             only when it runs.
         settings: The evaluation's own options.
+        score: `"package.module:function"`, called as `function(context)` and returning one number of the validation
+            split, larger being better, which `run.select_by` keeps the best weights by; empty where there is none.
     """
 
     name: str
     summary: str
     target: str
     settings: type[Settings]
+    score: str = ""
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,16 @@ class TowerSettings(Settings, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class TowersSettings(Settings, ABC):
-    """One field a modality, each a `TowerSettings`; a domain names its modalities by deriving this."""
+    """One field a modality, each a `TowerSettings`; a domain names its modalities by deriving this.
+
+    A field that may be None is of a modality that a run can do without: it then has no tower, and no item is read.
+    """
 
     @property
     def modalities(self) -> dict[str, TowerSettings]:
         """The towers by modality, in the order of the fields."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        towers = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {name: tower for name, tower in towers.items() if tower is not None}
 
     def build(self, processors: Mapping[str, Processor]) -> dict[str, Tower]:
         """Make every tower."""
@@ -163,6 +167,8 @@ class RunSettings(Settings):
         draw: "rows" visits every row once an epoch; "groups" visits every group once and draws one of its rows,
             so that no two rows of a batch describe the same thing.
         evaluate_every: Steps between evaluations on the validation split; 0 evaluates at the end only.
+        select_by: Evaluation whose score on the validation split the best weights are kept by, such as "zero-shot";
+            empty takes the mean reciprocal rank of retrieval over all directions.
         finish_on: Split that the finished run is scored on; "validation" leaves the test split unread while settings
             are still being chosen.
         finish: Names of evaluations that a finished run is scored on beside retrieval, with their default options; one
@@ -192,6 +198,7 @@ class RunSettings(Settings):
     chunk_size: int = 0
     draw: Literal["rows", "groups"] = "groups"
     evaluate_every: int = 0
+    select_by: str = ""
     finish_on: Literal["test", "validation"] = "test"
     finish: tuple[str, ...] = ()
     save_every: int = 0

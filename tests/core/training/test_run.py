@@ -7,13 +7,17 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import crossmod
 from crossmod.cli.recipes import parse_recipe, read_recipe
 from crossmod.errors import UserError
+from crossmod.evaluation.context import EvaluationContext
+from crossmod.evaluation.run import validation_score
 from crossmod.runs.checkpoint import read_checkpoint
+from crossmod.runs.folder import RunFolder
 from crossmod.runs.model_folder import load_model
 from crossmod.testing.tiny import TinyRecipe, domain
 from crossmod.training.fit import Fit
@@ -225,3 +229,30 @@ def test_only_modalities_that_there_are_can_be_taken(finished: Path, tmp_path: P
     words = [f"--run.initialise={finished}", "--run.initialise_only=[voice]"]
     with pytest.raises(UserError, match="names 'voice', but the recipe has point, text"):
         train(domain, _recipe(tmp_path / "x", *words))
+
+
+def test_the_best_weights_are_those_of_the_score_that_the_recipe_names(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(domain, _recipe(folder, "--run.select_by=zero-shot", "--run.evaluate_every=2"))
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    scores = {line["step"]: line["zero-shot"] for line in lines if line["split"] == "validation"}
+    assert list(scores) == [2, 4, 6, 8, 10, 12] and all(
+        "mrr" in line for line in lines if line["split"] == "validation"
+    )
+    best = RunFolder.open(folder).best()
+    assert best is not None and best.facts["best"] == [max(scores.values()), max(scores, key=lambda step: scores[step])]
+    context = EvaluationContext(load_model(folder, domain), _recipe(folder))
+    assert validation_score(domain, "zero-shot")(context) == pytest.approx(max(scores.values()), abs=1e-6)
+    with pytest.raises(UserError, match=r"run\.select_by"):
+        train(domain, _recipe(folder), resume=folder)
+    label = context.prepared.corpus.labels["upper"]
+    same = replace(context.prepared.corpus, labels={"upper": replace(label, values=np.zeros(len(label.values)))})
+    with pytest.raises(UserError, match="no label has both classes in the validation split"):
+        validation_score(domain, "zero-shot")(replace(context, ready=replace(context.prepared, corpus=same)))
+
+
+@pytest.mark.parametrize(("name", "what"), [("nonsense", "has no evaluation"), ("retrieval", "no one score")])
+def test_weights_are_selected_only_by_what_gives_a_score(tmp_path: Path, name: str, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        train(domain, _recipe(tmp_path / "run", f"--run.select_by={name}"))
+    assert not (tmp_path / "run").exists()

@@ -30,6 +30,7 @@ SETTINGS: dict[str, TowerSettings] = {
     "image": ImageTransformer(grid=PICTURE, pooling="cls", **SMALL),
     "volume resnet": VolumeResNet(grid=GRID, base=8),
     "fine resnet": VolumeResNet(grid=VolumeGrid(size=(16, 16, 16), cache="off"), base=8, stem_stride=1),
+    "small stem": VolumeResNet(grid=GRID, base=8, stem_size=3),
     "bottleneck": ImageResNet(grid=PICTURE, base=8, depth=50),
     "swin": VolumeSwin(grid=GRID, base=12, depths=(1, 1, 1, 1), heads=(1, 2, 2, 2), window=3),
     "slices": SlicePooling(grid=GRID, slices=SLICES, heads=2, frozen=False, dropout=0.0),
@@ -134,6 +135,29 @@ def test_every_norm_is_the_one_asked_for(norm: Any, kind: type) -> None:
     tower = VolumeResNet(grid=GRID, base=8, norm=norm).build(None)
     norms = [module for module in tower.modules() if "Norm" in type(module).__name__]
     assert len(norms) == 12 and all(type(module) is kind for module in norms)
+
+
+def _stem_response(stem_size: Any, spots: torch.Tensor) -> float:
+    """How far spots move what leaves a fresh stem, against how far noise spreads it; the mean of ten stems."""
+    found = []
+    for seed in range(10):
+        torch.manual_seed(seed)
+        network = VolumeResNet(grid=GRID, base=8, stem_size=stem_size).build(None).network
+        noise = torch.rand(1, 1, *GRID.shape)
+        with torch.no_grad():
+            plain, changed = network.conv1(noise), network.conv1(noise + spots)
+        found.append(float((changed - plain).abs().max() / plain.std()))
+    return sum(found) / len(found)
+
+
+def test_a_small_stem_answers_more_to_what_is_two_voxels_wide() -> None:
+    spots = torch.zeros(1, 1, *GRID.shape)
+    spots[..., 15:17, 15:17, 15:17] = 1.0
+    small, published = _stem_response(3, spots), _stem_response(7, spots)
+    assert small > 1.5 * published
+    network = VolumeResNet(grid=GRID, base=8, stem_size=3).build(None).network
+    assert network.conv1.kernel_size == (3, 3, 3)
+    assert VolumeResNet(grid=GRID, base=8).build(None).network.conv1.kernel_size == (7, 7, 7)
 
 
 def test_a_checkpoint_of_another_grid_is_refused(volume_grid: VolumeGrid) -> None:

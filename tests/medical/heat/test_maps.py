@@ -34,7 +34,7 @@ def volumes(count: int = 2, seed: int = 0) -> VolumeInputs:
         VolumeTransformer(
             grid=GRID, patch=(8, 8, 4), width=12, depth=1, heads=2, attention="factorised", pooling="flatten"
         ),
-        VolumeTransformer(grid=GRID, patch=(8, 8, 4), width=12, depth=1, heads=2, normalised=True),
+        VolumeTransformer(grid=GRID, patch=(8, 8, 4), width=12, depth=1, heads=2, patch_norm="around"),
         VolumeResNet(grid=GRID, base=8),
     ],
     ids=["mean", "flatten", "normalised", "network"],

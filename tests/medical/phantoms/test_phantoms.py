@@ -80,6 +80,16 @@ def test_wording_varies() -> None:
     assert any("no " in report.findings.lower() for report in reports)
 
 
+def test_no_wording_tells_which_finding_it_is_about() -> None:
+    told = [write_report(one, 0).findings for one in draw_studies(300, 0)]
+    sentences = [sentence.lower() for findings in told for sentence in findings.removesuffix(".").split(". ")]
+    for finding in FINDINGS:
+        for verb in ("is present", "is observed", "is seen", "is not present", "is not observed", "is not seen"):
+            own = [one for one in sentences if any(one.startswith(f"{noun} {verb}") for noun in finding.nouns)]
+            status = "negated" if "not" in verb else "affirmed"
+            assert own and {finding.status(sentence) for sentence in own} == {status}, (finding.name, verb)
+
+
 def test_a_patient_does_not_depend_on_how_many_others_there_are() -> None:
     few, many = list(draw_studies(5, 0)), list(draw_studies(50, 0))
     assert many[: len(few)] == few and list(draw_studies(5, 1)) != few

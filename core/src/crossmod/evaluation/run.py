@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +35,21 @@ def find_evaluation(domain: Domain, name: str) -> Evaluation:
     if name not in known:
         raise UserError(f"{domain.name} has no evaluation {name!r}; it has {', '.join(known)}.")
     return known[name]
+
+
+def validation_score(domain: Domain, name: str) -> Callable[[EvaluationContext], float]:
+    """What scores a model on the validation split by the one number that an evaluation names.
+
+    Raises:
+        UserError: There is no evaluation of this name, or it names no such number.
+    """
+    target = find_evaluation(domain, name).score
+    if not target:
+        scored = [known for known, evaluation in evaluations(domain).items() if evaluation.score]
+        raise UserError(f"evaluation {name!r} gives no one score to select weights by; take {', '.join(scored)}.")
+    module, _, function = target.partition(":")
+    score: Callable[[EvaluationContext], float] = getattr(import_module(module), function)
+    return score
 
 
 def run_evaluation(context: EvaluationContext, evaluation: Evaluation, options: Sequence[str]) -> list[Table]:

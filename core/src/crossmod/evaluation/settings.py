@@ -177,6 +177,7 @@ CORE_EVALUATIONS: dict[str, Evaluation] = {
         "classification by prompts alone, for corpora with labels and prompts",
         "crossmod.evaluation.zero_shot:evaluate",
         ZeroShotSettings,
+        "crossmod.evaluation.zero_shot:validation_score",
     ),
     "probe": Evaluation(
         "probe",

@@ -8,6 +8,7 @@ from statistics import fmean
 import torch
 
 from crossmod.contracts.corpus import Label
+from crossmod.errors import UserError
 from crossmod.evaluation.context import EvaluationContext
 from crossmod.evaluation.decisions import calibration_error, f1_at_chosen_cut
 from crossmod.evaluation.labelled import labelled_items, require_labels
@@ -26,6 +27,20 @@ def evaluate(context: EvaluationContext, settings: ZeroShotSettings) -> list[Tab
     title = f"zero-shot, {settings.split} split of {context.prepared.corpus.name}"
     tables = [_two_classes(context, two, settings, title)] if two else []
     return tables + ([_several_classes(context, more, settings, title)] if more else [])
+
+
+def validation_score(context: EvaluationContext) -> float:
+    """Mean AUROC on the validation split over the labels that have both their two classes in it.
+
+    Raises:
+        UserError: There is no such label.
+    """
+    labels = require_labels(context.prepared, prompts=True, classes=2)
+    several = [label_margins(context, ZeroShotSettings().text, label, "validation") for label in labels.values()]
+    both = [scored for scored in several if scored.found.has_both]
+    if not both:
+        raise UserError("no label has both classes in the validation split, so zero-shot cannot select weights by it.")
+    return macro_auroc(both, resamples=0, seed=0).mean
 
 
 def _two_classes(

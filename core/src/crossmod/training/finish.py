@@ -42,7 +42,8 @@ def finish(domain: Domain, recipe: Recipe, folder: RunFolder, fit: Fit, display:
     scores = {direction.name: direction.scores() for direction in directions}
     flat = {f"{name} {key}": value for name, values in scores.items() for key, value in values.items()}
     fit.log.write(step, split, flat)
-    tables = [table, *_further(domain, context, split, display)]
+    # A model of one modality has nothing to retrieve.
+    tables = [*([table] if directions else []), *_further(domain, context, split, display)]
     environment = folder.read_environment()
     card = model_card(domain, recipe, model, prepared, environment, tables, step)
     save_model(folder.model, model, domain, recipe, card, {"step": step, "scores": scores})

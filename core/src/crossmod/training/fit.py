@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -17,7 +17,8 @@ from crossmod.contracts.batch import Batch
 from crossmod.distributed.world import is_main, rank, world_size
 from crossmod.domain import Domain
 from crossmod.evaluation.context import EvaluationContext
-from crossmod.evaluation.retrieval import retrieve
+from crossmod.evaluation.retrieval import Direction, retrieve
+from crossmod.evaluation.run import validation_score
 from crossmod.recipe import Recipe
 from crossmod.runs.checkpoint import Checkpoint
 from crossmod.runs.folder import RunFolder
@@ -64,7 +65,8 @@ class Fit:
 
     Attributes:
         module: The training module; `module.step` counts the steps taken.
-        best: Best validation score (mean MRR over directions) and the step it was reached at.
+        best: Best validation score (mean MRR over directions, or what `run.select_by` names) and the step it was
+            reached at.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Fit:
             parts.model, parts.mixture, parts.trainability, recipe, self._loader, interrupt.listen, self._after_step
         )
         self.best: tuple[float, int] | None = None
+        self._score = validation_score(domain, recipe.run.select_by) if recipe.run.select_by else None
         rows = torch.from_numpy(parts.prepared.corpus.rows("train"))
         weight = parts.prepared.corpus.weight
         self.order = BatchOrder(
@@ -179,22 +182,21 @@ class Fit:
         values["learning_rate"] = module.schedule.rate(module.step - 1)
         values.update(module.clock.read(self.recipe.run.batch_size))
         self.log.write(module.step, "train", values)
-        shown = {"loss": values["loss"], **({"best MRR": self.best[0]} if self.best else {})}
+        best = {f"best {self.recipe.run.select_by or 'MRR'}": self.best[0]} if self.best else {}
+        shown = {"loss": values["loss"], **best}
         self.display.advance("training", module.step, self.recipe.run.steps, shown)
 
     def _validate(self) -> None:
-        """Retrieval on the validation split with the averaged weights; the first process does it for all."""
+        """Score the validation split with the averaged weights; the first process does it for all."""
         if is_main():
             with self.module.average.applied():
                 context = EvaluationContext(self.parts.model, self.recipe, ready=self.parts.prepared)
-                directions = retrieve(context, split="validation")
-            if directions:
-                scores = [direction.metrics.mean_reciprocal_rank for direction in directions]
-                values = {
-                    f"{direction.name} {key}": v for direction in directions for key, v in direction.scores().items()
-                }
-                score = sum(scores) / len(scores)
-                self.log.write(self.module.step, "validation", {"mrr": score, **values})
+                values = _retrieval_scores(retrieve(context, split="validation"))
+                if self._score is not None:
+                    values[self.recipe.run.select_by] = self._score(context)
+            score = values.get(self.recipe.run.select_by or "mrr")
+            if score is not None:
+                self.log.write(self.module.step, "validation", values)
                 if self.best is None or score > self.best[0]:
                     self.best = (score, self.module.step)
                     self.folder.save_best(self.checkpoint())
@@ -212,3 +214,12 @@ class Fit:
         flag = torch.tensor(int(requested), device=self.module.device)
         dist.all_reduce(flag, op=dist.ReduceOp.MAX)
         return bool(flag)
+
+
+def _retrieval_scores(directions: Sequence[Direction]) -> dict[str, float]:
+    """The mean reciprocal rank over all directions, and every score of each; nothing where nothing can be ranked."""
+    if not directions:
+        return {}
+    mean = sum(direction.metrics.mean_reciprocal_rank for direction in directions) / len(directions)
+    each = {f"{direction.name} {key}": v for direction in directions for key, v in direction.scores().items()}
+    return {"mrr": mean, **each}

@@ -120,11 +120,11 @@ def _require_same_recipe(domain: Domain, recipe: Recipe, folder: RunFolder) -> N
                 f"a resumed run keeps its recipe, but `{part}` differs from {folder.recipe}; "
                 f"start a new run, or one from its weights with --run.initialise {folder.path}."
             )
-    for part in ("batch_size", "draw", "chunk_size", "steps", "freeze", "adapters"):
+    for part in ("batch_size", "draw", "chunk_size", "steps", "select_by", "freeze", "adapters"):
         if getattr(kept.run, part) != getattr(recipe.run, part):
             raise UserError(
-                f"run.{part} of a resumed run stays {getattr(kept.run, part)} (it decides order, schedule or what "
-                f"trains); start a new run, or one from its weights with --run.initialise {folder.path}."
+                f"run.{part} of a resumed run stays {getattr(kept.run, part)} (it decides order, schedule, what "
+                f"trains or is kept); start a new run, or one from its weights with --run.initialise {folder.path}."
             )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from crossmod.contracts.processor import Processor
 from crossmod.contracts.tower import Features, Tower
+from crossmod_medical.encoders.centring import BatchCentring
 
 Norm = Literal["group", "batch", "instance"]
 
@@ -33,10 +34,20 @@ class ResidualTower(Tower):
         base: Channels of the first stage, doubled in each of the three that follow.
         norm: "group" keeps samples independent of their batch, "batch" is as published.
         stem_stride: Stride of the first convolution; a pooling of stride two follows it unless it is 1.
+        stem_size: Extent of the first convolution along every axis.
     """
 
     def __init__(
-        self, processor: Processor, *, axes: int, channels: int, depth: int, base: int, norm: Norm, stem_stride: int
+        self,
+        processor: Processor,
+        *,
+        axes: int,
+        channels: int,
+        depth: int,
+        base: int,
+        norm: Norm,
+        stem_stride: int,
+        stem_size: int = 7,
     ) -> None:
         super().__init__()
         self.processor = processor
@@ -49,6 +60,7 @@ class ResidualTower(Tower):
             [base, 2 * base, 4 * base, 8 * base],
             spatial_dims=axes,
             n_input_channels=channels,
+            conv1_t_size=stem_size,
             conv1_t_stride=stem_stride,
             no_max_pool=stem_stride == 1,
             feed_forward=False,
@@ -90,6 +102,7 @@ class SwinTower(Tower):
         heads: Attention heads of each.
         window: Extent of an attention window along every axis (7).
         checkpointing: Recompute blocks in the backward pass, for memory.
+        centred: Pooled vectors lose what all samples of a batch have in common.
     """
 
     def __init__(
@@ -102,6 +115,7 @@ class SwinTower(Tower):
         heads: Sequence[int],
         window: int,
         checkpointing: bool,
+        centred: bool = False,
     ) -> None:
         super().__init__()
         self.processor, self.width = processor, 16 * base
@@ -116,20 +130,23 @@ class SwinTower(Tower):
             use_checkpoint=checkpointing,
             spatial_dims=3,
         )
+        self.centring = BatchCentring(self.width) if centred else None
 
     def forward(self, inputs: Any, /) -> Features:
         """Encode volumes."""
         if not len(inputs):
             return _nothing(inputs.x, self.width)
-        return _features(self.stages(inputs.x))
+        features = _features(self.stages(inputs.x))
+        return features if self.centring is None else features._replace(pooled=self.centring(features.pooled))
 
     def stages(self, x: Float[Tensor, "batch channels *axes"]) -> list[Float[Tensor, "batch _ *axes"]]:
         """The maps of pictures as `Inputs.x` gives them, finest first: after the patches, then after every stage."""
         return list(self.network(x))
 
     def local(self, inputs: Any, /) -> Float[Tensor, "samples *places width"]:
-        """The last map, whose mean over its places is the pooled vector."""
-        return _last_map(self, inputs)
+        """The last map, centred as in evaluation, whose mean over its places is the pooled vector."""
+        local = _last_map(self, inputs)
+        return local if self.centring is None else self.centring.applied(local)
 
 
 def _last_map(tower: Tower, inputs: Any) -> Float[Tensor, "samples *places width"]:

@@ -1,4 +1,4 @@
-"""A volume with a phrase's heat over it: the hottest slice plain, the same in colour, and the cut across it."""
+"""A volume with a phrase's heat over it: the hottest slice, and under it the coronal cut through the same place."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from crossmod_medical.grid import VolumeGrid
+from crossmod_medical.heat.maps import TISSUE_HU
 
 WINDOW_HU = (-1000.0, 300.0)
 """Lung and soft tissue in one picture."""
 
 PIXEL_MM = 1.6
-"""A chest of 380 mm becomes 240 pixels wide."""
+"""A chest of 340 mm becomes 210 pixels wide."""
 
-STRONGEST_TINT = 0.75
-"""So that what lies below the hottest place can still be seen."""
+STRONGEST_TINT = 0.6
+"""So that what lies below the hottest place can still be seen; nothing is shown beside it without colour."""
 
 GAP = 4
 
@@ -25,9 +26,10 @@ Heat = npt.NDArray[np.float32]
 
 
 def picture(voxels: Grey, heat: Heat, grid: VolumeGrid, hottest: float) -> bytes:
-    """A PNG: axial slice, the slice in colour, coronal cut in colour, each through the hottest voxel.
+    """A PNG: the axial slice over the coronal cut, each through the hottest voxel and cropped to the patient.
 
-    The patient's right is on the left, front and head above. Tint grows from none at 0 to its strongest at `hottest`.
+    One above the other, as the run report's cards are narrow. The patient's right is on the left, front and head above.
+    Tint grows from none at 0 to its strongest at `hottest`.
 
     Args:
         voxels: Hounsfield units on the grid.
@@ -40,18 +42,27 @@ def picture(voxels: Grey, heat: Heat, grid: VolumeGrid, hottest: float) -> bytes
     """
     from PIL import Image
 
+    box = _outline(voxels)
+    voxels, heat = voxels[box], heat[box]
     depth, height, _ = _hottest_place(heat)
     right, front, head = grid.spacing_mm
     share = np.clip(heat / hottest, 0.0, 1.0) if hottest > 0 else np.zeros_like(heat)
     axial = _colour(voxels[depth], share[depth], (front, right))
-    plain = _colour(voxels[depth], np.zeros_like(share[depth]), (front, right))
     coronal = _colour(voxels[:, height], share[:, height], (head, right))
-    tall = max(part.shape[0] for part in (plain, axial, coronal))
-    gap = np.full((tall, GAP, 3), 255, np.uint8)
-    pixels = np.hstack([_centred(plain, tall), gap, _centred(axial, tall), gap, _centred(coronal, tall)])
+    gap = np.full((GAP, axial.shape[1], 3), 255, np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
+    Image.fromarray(np.vstack([axial, gap, coronal])).save(stream, "PNG")
     return stream.getvalue()
+
+
+def _outline(voxels: Grey) -> tuple[slice, slice, slice]:
+    """The smallest box that holds all tissue; everything where there is none."""
+    tissue = voxels > TISSUE_HU
+    if not tissue.any():
+        return slice(None), slice(None), slice(None)
+    filled = [np.flatnonzero(tissue.any(axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    depth, height, width = (slice(int(places[0]), int(places[-1]) + 1) for places in filled)
+    return depth, height, width
 
 
 def _hottest_place(heat: Heat) -> tuple[int, int, int]:
@@ -81,8 +92,3 @@ def _colour(hounsfield: Grey, share: Heat, spacing_mm: tuple[float, float]) -> n
     tint = STRONGEST_TINT * parts[1][..., None]
     mixed = parts[0][..., None] * (1 - tint) + tint * np.array([1.0, 0.15, 0.0], np.float32)
     return np.asarray(np.rint(255 * mixed), np.uint8)
-
-
-def _centred(part: npt.NDArray[np.uint8], tall: int) -> npt.NDArray[np.uint8]:
-    above = (tall - part.shape[0]) // 2
-    return np.pad(part, ((above, tall - part.shape[0] - above), (0, 0), (0, 0)))

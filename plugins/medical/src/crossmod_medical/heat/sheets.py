@@ -112,8 +112,9 @@ def _sheet(
         title=f"{phrase.name} over slices, {split} split",
         nearest=SHOWN,
         note=(
-            f"Numbers: cos(scan, affirmation) - cos(scan, denial). Red: {says}. Shown: the slice of the hottest voxel, "
-            "plain and in colour, and the coronal cut through it. What a model looks at is no proof of what is there."
+            f"Numbers: cos(scan, affirmation) - cos(scan, denial). Red: {says}. Shown: the slice of the hottest voxel "
+            "over the coronal cut through it, the patient's right on the left. "
+            "What a model looks at is no proof of what is there."
         ),
     )
 

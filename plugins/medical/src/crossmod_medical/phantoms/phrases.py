@@ -1,4 +1,4 @@
-"""The sentences that reports are made of; blanks are side, zone, size, density and amount."""
+"""The sentences that reports are made of; blanks are side, zone, size, density and amount, or what and where."""
 
 from __future__ import annotations
 
@@ -128,6 +128,26 @@ ABSENT: dict[str, tuple[str, ...]] = {
     "pneumothorax": ("There is no pneumothorax.", "No pneumothorax.", "Pneumothorax is not present."),
     "cardiac device": ("There is no cardiac device.", "No pacemaker is seen.", "A cardiac device is not present."),
 }
+
+SHARED_PRESENT: tuple[str, ...] = (
+    "There is {what}{where}.",
+    "{what} is present{where}.",
+    "{what} is observed{where}.",
+    "{what} is seen{where}.",
+    "Findings are consistent with {what}{where}.",
+)
+"""Said of any finding. Were every wording one finding's own, "is present" would come to mean the finding it is used for
+most, and a prompt that uses it would ask for that one too."""
+
+SHARED_ABSENT: tuple[str, ...] = (
+    "There is no {what}.",
+    "No {what}.",
+    "{what} is not present.",
+    "{what} is not observed.",
+    "{what} is not seen.",
+    "No evidence of {what}.",
+)
+"""Denies any finding."""
 
 IMPRESSIONS: dict[str, tuple[str, ...]] = {
     "lung nodule": ("{density} {side} lung nodule of {size}", "{size} pulmonary nodule, {side} {zone} zone"),

@@ -7,10 +7,26 @@ from dataclasses import dataclass
 
 from crossmod.sources.draw import Draw
 from crossmod_medical.phantoms.patients import Abnormality, Study
-from crossmod_medical.phantoms.phrases import ABSENT, CLEAR, IMPRESSIONS, NORMAL, PRESENT
+from crossmod_medical.phantoms.phrases import (
+    ABSENT,
+    CLEAR,
+    FINDINGS,
+    IMPRESSIONS,
+    NORMAL,
+    PRESENT,
+    SHARED_ABSENT,
+    SHARED_PRESENT,
+)
 
 DENIED_SHARE = 0.6
 """How often a report mentions what is not there; radiologists deny what was asked for, not everything."""
+
+SHARED_SHARE = 0.5
+"""How often a sentence has a wording that serves any finding, and not one of this finding's own."""
+
+NOUNS = {finding.name: finding.nouns for finding in FINDINGS}
+
+ZONE_WORDS = {"upper": "upper", "middle": "mid", "lower": "lower"}
 
 ORDER = (
     *("cardiac device", "cardiomegaly", "pericardial effusion", "coronary artery calcification"),
@@ -42,7 +58,7 @@ def write_report(study: Study, seed: int) -> Report:
         if found:
             sentences.append(_affirmed(kind, found, draw))
         elif draw.chance(DENIED_SHARE):
-            sentences.append(draw.choose(ABSENT[kind]))
+            sentences.append(_denied(kind, draw))
     normal = [draw.choose(choices) for choices in NORMAL if draw.chance(0.5)]
     at = draw.below(len(sentences) + 1)
     return Report(" ".join([*sentences[:at], *normal, *sentences[at:]]), _impression(study, draw))
@@ -59,7 +75,27 @@ def _affirmed(kind: str, found: Sequence[Abnormality], draw: Draw) -> str:
                 f"{amount.capitalize()} pleural effusion is observed on both sides.",
             )
         )
+    if draw.chance(SHARED_SHARE):
+        return " ".join(_shared(draw.choose(SHARED_PRESENT), kind, _where(one), draw) for one in found)
     return " ".join(_filled(draw.choose(PRESENT[kind]), one) for one in found)
+
+
+def _denied(kind: str, draw: Draw) -> str:
+    """One sentence that says that a kind is not there."""
+    if draw.chance(SHARED_SHARE):
+        return _shared(draw.choose(SHARED_ABSENT), kind, "", draw)
+    return draw.choose(ABSENT[kind])
+
+
+def _shared(template: str, kind: str, where: str, draw: Draw) -> str:
+    text = template.format(what=draw.choose(NOUNS[kind]), where=where)
+    return text[:1].upper() + text[1:]
+
+
+def _where(one: Abnormality) -> str:
+    if one.zone:
+        return f" in the {one.side} {ZONE_WORDS[one.zone]} zone"
+    return f" on the {one.side}" if one.side else ""
 
 
 def _impression(study: Study, draw: Draw) -> str:
@@ -81,7 +117,7 @@ def _impression(study: Study, draw: Draw) -> str:
 
 
 def _filled(template: str, one: Abnormality) -> str:
-    zone = {"upper": "upper", "middle": "mid", "lower": "lower"}.get(one.zone, "")
+    zone = ZONE_WORDS.get(one.zone, "")
     text = template.format(
         side=one.side,
         zone=zone,
