@@ -18,6 +18,7 @@ SMALL = (
     *("--towers.image=VolumeTransformer", "--towers.image.patch=[8, 8, 8]", "--towers.image.depth=1"),
     *("--towers.image.grid.size=[32, 24, 16]", "--towers.image.grid.spacing_mm=[12, 12, 18]"),
     *("--towers.image.width=32", "--towers.text.width=32", "--towers.text.buckets=2048", "--embedding.width=32"),
+    "--towers.text.least_texts=1",  # of some 20 studies, few n-grams stand in more than one
 )
 
 

@@ -164,7 +164,21 @@ def test_masked_patches_train_on_it(
     loss.backward()
     assert 0.5 < float(loss.detach()) < 4.0
     assert all(bool(p.grad.any()) for p in tower.stage.parameters() if p.grad is not None)
-    assert tower.embed.weight.grad is not None and bool(tower.embed.weight.grad.any())
+    assert all(p.grad is not None and bool(p.grad.any()) for p in tower.embed.parameters())
+
+
+def test_a_norm_before_the_projection_leaves_out_how_dense_a_patch_is(volume_grid: VolumeGrid) -> None:
+    patches = torch.rand(1, 4, 8 * 8 * 4)
+    for norm, kept in (("none", True), ("after", True), ("around", False)):
+        settings = VolumeTransformer(grid=volume_grid, patch=(8, 8, 4), width=24, depth=1, heads=2, patch_norm=norm)
+        embed = tower_of(settings).embed
+        assert torch.allclose(embed(patches), embed(patches + 0.3), atol=1e-3) is not kept
+
+
+def test_what_patches_hold_is_as_large_as_where_they_are(volumes: VolumeInputs, volume_grid: VolumeGrid) -> None:
+    tower = volume_tower(volume_grid)
+    values = tower.tokenise(volumes).values.detach()
+    assert float(values.std(-1).min()) > float(tower.positions.std(-1).max()) > 0.5
 
 
 def test_prompts_pass_in_place_of_patches(image_grid: ImageGrid, volume_grid: VolumeGrid) -> None:

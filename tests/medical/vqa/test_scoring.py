@@ -44,6 +44,14 @@ def test_the_nearest_questions_vote() -> None:
     assert int(found[2]) in (5, 7, 9)
 
 
+def test_only_questions_that_may_vote_do_and_all_do_where_none_may() -> None:
+    train = torch.eye(4)[[0, 0, 1, 2]]
+    answer = torch.tensor([5, 5, 7, 9])
+    asked = torch.tensor([[1.0, 0, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1.0]])
+    may_vote = torch.tensor([[False, False, False, True], [False] * 4, [False, False, True, False]])
+    assert nearest_questions(train, answer, asked, 3, may_vote).tolist() == [9, 5, 7]
+
+
 def test_answers_are_compared_normalised_and_unknown_ones_are_class_zero() -> None:
     processor = AnswerProcessor.fit([" Yes. ", "no", "The  Left", "yes", ""])
     assert processor.answers == ("no", "the left", "yes")

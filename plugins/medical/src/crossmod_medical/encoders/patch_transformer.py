@@ -16,12 +16,14 @@ from crossmod.contracts.tower import Features, Tokens, TokenTower
 from crossmod.objectives.local.patches import grid_coordinates, patchify, sinusoidal_positions
 from crossmod.objectives.local.visible_tokens import VisibleTokens, gather_visible
 from crossmod.text.block import AttentionPooling
+from crossmod_medical.encoders.centring import PlaceCentring
 from crossmod_medical.encoders.stages import FactorisedStage, JointStage
 
 GREY_LEVELS = 64
 """Classes of a patch for objectives over discrete tokens: its mean grey in as many equal steps."""
 
 Pooling = Literal["mean", "cls", "attention", "flatten"]
+PatchNorm = Literal["none", "after", "around", "place"]
 
 
 class PatchTransformerTower(TokenTower):
@@ -42,7 +44,9 @@ class PatchTransformerTower(TokenTower):
         pooling: "mean" of the tokens, the class token, a learned query's "attention", or CT-CLIP's "flatten": the
             mean along depth, then one linear map of all places at once.
         dropout: Probability of dropping a component of what a branch adds.
-        normalised: Layer norm of every patch's values before its projection, and of the result.
+        patch_norm: Layer norm of every patch "after" its projection, or "around" it: of its values, and of the result;
+            or the projections centred by those of the same "place" in other samples.
+        centred: States of joint attention lose what all places of a batch have in common.
     """
 
     positions: Float[Tensor, "length width"]
@@ -61,7 +65,8 @@ class PatchTransformerTower(TokenTower):
         factorised: bool = False,
         pooling: Pooling = "mean",
         dropout: float = 0.0,
-        normalised: bool = False,
+        patch_norm: PatchNorm = "none",
+        centred: bool = False,
     ) -> None:
         super().__init__()
         self.processor, self.width, self.vocabulary = processor, width, GREY_LEVELS
@@ -69,8 +74,9 @@ class PatchTransformerTower(TokenTower):
         self.counts = tuple(extent // step for extent, step in zip(axes, patch, strict=True))
         self.patch_values, self.patch_axes = channels * math.prod(patch), len(self.patch)
         projection = nn.Linear(self.patch_values, width)
-        norms = (nn.LayerNorm(self.patch_values), projection, nn.LayerNorm(width))
-        self.embed = nn.Sequential(*norms) if normalised else projection
+        before = [nn.LayerNorm(self.patch_values)] if patch_norm == "around" else []
+        after = PlaceCentring(math.prod(self.counts), width) if patch_norm == "place" else nn.LayerNorm(width)
+        self.embed = projection if patch_norm == "none" else nn.Sequential(*before, projection, after)
         self.hidden_patch = nn.Parameter(torch.empty(width).normal_(std=0.02))
         places = grid_coordinates(self.counts)
         self.register_buffer("places", places, persistent=False)
@@ -79,7 +85,8 @@ class PatchTransformerTower(TokenTower):
         if factorised:
             self.stage = FactorisedStage(width, depth, heads, slices=self.counts[0], dropout=dropout)
         else:
-            self.stage = JointStage(width, depth, heads, dropout=dropout, class_token=pooling == "cls")
+            first = pooling == "cls"
+            self.stage = JointStage(width, depth, heads, dropout=dropout, class_token=first, centred=centred)
         self.attention_pooling = AttentionPooling(width, heads) if pooling == "attention" else None
         flat = math.prod(self.counts[-2:]) * width
         self.flat_pooling = nn.Linear(flat, width, bias=False) if pooling == "flatten" else None

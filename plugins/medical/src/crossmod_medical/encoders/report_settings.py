@@ -27,6 +27,7 @@ class SentenceText(TowerSettings, ABC):
         depth: Layers (12 in BERT; 1 or 2 serve small corpora).
         heads: Attention heads; they divide the width.
         dropout: Probability on embedded tokens and on what each branch adds.
+        centred: Pooled vectors lose what all reports of a batch have in common (ours; see VolumeSwin).
     """
 
     vocabulary: int = 4096
@@ -36,6 +37,7 @@ class SentenceText(TowerSettings, ABC):
     depth: int = 1
     heads: int = 4
     dropout: float = 0.1
+    centred: bool = False
 
     def __post_init__(self) -> None:
         if min(self.width, self.depth, self.heads) < 1 or self.width % self.heads or not 0 <= self.dropout < 1:
@@ -80,7 +82,12 @@ class ReportTransformer(SentenceText):
         from crossmod_medical.encoders.report_transformer import ReportTransformerTower
 
         return ReportTransformerTower(
-            processor, width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout
+            processor,
+            width=self.width,
+            depth=self.depth,
+            heads=self.heads,
+            dropout=self.dropout,
+            centred=self.centred,
         )
 
 
@@ -98,4 +105,11 @@ class ReportLevels(SentenceText):
         """Make the tower, freshly initialised."""
         from crossmod_medical.encoders.text_levels import LevelledTextTower
 
-        return LevelledTextTower(processor, width=self.width, depth=self.depth, heads=self.heads, dropout=self.dropout)
+        return LevelledTextTower(
+            processor,
+            width=self.width,
+            depth=self.depth,
+            heads=self.heads,
+            dropout=self.dropout,
+            centred=self.centred,
+        )

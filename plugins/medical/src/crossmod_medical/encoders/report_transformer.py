@@ -7,6 +7,7 @@ from torch import Tensor
 from crossmod.contracts.tower import Features
 from crossmod.objectives.local.token_transformer import TokenTransformer
 from crossmod.text.block import masked_mean
+from crossmod_medical.encoders.centring import BatchCentring
 from crossmod_medical.encoders.sentence_processor import SentenceProcessor
 from crossmod_medical.encoders.sentence_tower import SentenceTower, sentence_means
 
@@ -23,11 +24,22 @@ class ReportTransformerTower(SentenceTower):
         depth: Layers.
         heads: Attention heads; they divide the width.
         dropout: Probability of dropping a component of the embedded tokens and of what each branch adds.
+        centred: As `SentenceTower`, and of sentences too.
     """
 
-    def __init__(self, processor: SentenceProcessor, *, width: int, depth: int, heads: int, dropout: float) -> None:
-        super().__init__(processor, width=width, dropout=dropout)
+    def __init__(
+        self,
+        processor: SentenceProcessor,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        dropout: float,
+        centred: bool = False,
+    ) -> None:
+        super().__init__(processor, width=width, dropout=dropout, centred=centred)
         self.transformer = TokenTransformer(width, depth, heads, dropout=dropout)
+        self.sentence_centring = BatchCentring(width) if centred else None
 
     def transform(self, placed: Tensor, sentence: Tensor, real: Tensor) -> Features:
         """States of the words, and their mean."""
@@ -35,6 +47,7 @@ class ReportTransformerTower(SentenceTower):
         return Features(masked_mean(states, real), states, real)
 
     def sentence_vectors(self, features: Features, sentence: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The mean of the states of every sentence's words."""
+        """The mean of the states of every sentence's words; centred, among all sentences of the batch."""
         assert features.tokens is not None
-        return sentence_means(features.tokens, sentence, count)
+        means, held = sentence_means(features.tokens, sentence, count)
+        return means if self.sentence_centring is None else self.sentence_centring.of_real(means, held), held

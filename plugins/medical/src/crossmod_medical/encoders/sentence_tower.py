@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from crossmod.contracts.tower import Features, Tokens, TokenTower
 from crossmod.objectives.pairs.phrases import Phrases
 from crossmod.text.byte_pair import MASK, SPECIALS
+from crossmod_medical.encoders.centring import BatchCentring
 from crossmod_medical.encoders.sentence_identity import sentence_identities
 from crossmod_medical.encoders.sentence_inputs import SentenceInputs
 from crossmod_medical.encoders.sentence_processor import SentenceProcessor
@@ -56,25 +57,29 @@ class SentenceTower(TokenTower):
         processor: The processor that makes its inputs.
         width: Width of tokens, sentences and the pooled vector.
         dropout: Probability of dropping a component of the embedded tokens.
+        centred: The pooled vectors lose what all reports of a batch have in common.
     """
 
     processor: SentenceProcessor
     begins: Bool[Tensor, "vocabulary"]
 
-    def __init__(self, processor: SentenceProcessor, *, width: int, dropout: float) -> None:
+    def __init__(self, processor: SentenceProcessor, *, width: int, dropout: float, centred: bool = False) -> None:
         super().__init__()
         self.processor, self.width, self.vocabulary = processor, width, processor.vocabulary
         self.embedding = nn.Embedding(self.vocabulary, width)
         self.word_positions = nn.Parameter(torch.empty(processor.length, width))
         nn.init.normal_(self.embedding.weight, std=0.02)
         nn.init.normal_(self.word_positions, std=0.01)
+        self.embedding_norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
+        self.centring = BatchCentring(width) if centred else None
         self.register_buffer("begins", word_beginnings(processor.tokens), persistent=False)
 
     def forward(self, inputs: SentenceInputs, /) -> Features:
         """Encode reports."""
         ids, sentence, real = inputs.padded()
-        return self.transform(self.placed(self.embedding(ids)), sentence, real)
+        features = self.transform(self.placed(self.embedding(ids)), sentence, real)
+        return features if self.centring is None else features._replace(pooled=self.centring(features.pooled))
 
     def tokenise(self, inputs: SentenceInputs, /) -> Tokens:
         """Embed reports; every token but the specials may be hidden, and its id is the target."""
@@ -85,7 +90,9 @@ class SentenceTower(TokenTower):
         """Encode with the tokens where `keep` is false replaced by the embedding of [MASK]."""
         sentence, real = tokens.context
         hidden = self.embedding.weight[MASK].to(tokens.values.dtype)
-        return self.transform(self.placed(torch.where(keep[..., None], tokens.values, hidden)), sentence, real)
+        features = self.transform(self.placed(torch.where(keep[..., None], tokens.values, hidden)), sentence, real)
+        # Reports with words hidden would move the statistics of whole ones.
+        return features if self.centring is None else features._replace(pooled=self.centring.applied(features.pooled))
 
     def word_groups(self, tokens: Tokens, /) -> Int64[Tensor, "batch length"]:
         """The number of each token's word within its report; -1 for special tokens."""
@@ -99,8 +106,11 @@ class SentenceTower(TokenTower):
         return Phrases(values, mask, sentence_identities(ids, sentence, count))
 
     def placed(self, values: Float[Tensor, "batch length width"]) -> Float[Tensor, "batch length width"]:
-        """Embedded tokens with their positions."""
-        placed: Tensor = self.dropout(values + self.word_positions[: values.shape[1]])
+        """Embedded tokens with their positions, normalised (BERT, arXiv:1810.04805).
+
+        Not normalised, what the first attention adds would drown them: words, and so sentences, would be all but one.
+        """
+        placed: Tensor = self.dropout(self.embedding_norm(values + self.word_positions[: values.shape[1]]))
         return placed
 
     @abstractmethod

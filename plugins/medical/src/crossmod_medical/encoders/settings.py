@@ -80,8 +80,12 @@ class VolumeTransformer(VolumeTower):
         pooling: "mean" of the tokens, a class token ("cls", joint attention only), a learned query ("attention"), or
             "flatten": mean along depth, then one linear map of all places (CT-CLIP).
         dropout: Probability of dropping a component of what a branch adds (0 in both).
-        normalised: Layer norm of the patches before and after their projection, as CT-CLIP's encoder has it (recalled,
-            not in its sheet). What tells scans apart is small beside what they share: without it, training starts late.
+        patch_norm: Layer norm of the embedded patches: "none", "after" the projection, or "around" it, of the patches'
+            values too, as CT-CLIP's encoder has it (recalled, not in its sheet) and which leaves out how dense a patch
+            is on the whole. Without any, positions drown what patches hold: training starts late, and sentences
+            select places by where they are (measured; SimCroP's code is not released). "place" centres embedded
+            patches by those of the same place in the batch: what sets a scan apart from the mean chest there (ours).
+        centred: States lose what all places of a batch have in common (ours; see VolumeSwin): for alignment of tokens.
     """
 
     patch: tuple[int, int, int] = (16, 16, 8)
@@ -91,13 +95,16 @@ class VolumeTransformer(VolumeTower):
     attention: Literal["joint", "factorised"] = "joint"
     pooling: Literal["mean", "cls", "attention", "flatten"] = "mean"
     dropout: float = 0.0
-    normalised: bool = False
+    patch_norm: Literal["none", "after", "around", "place"] = "after"
+    centred: bool = False
 
     def __post_init__(self) -> None:
         _require_transformer(self)
         _require_patch(self.patch, self.grid.size)
         if self.attention == "factorised" and self.pooling == "cls":
             raise UserError("factorised attention has no class token; pool by mean, attention or flatten.")
+        if self.centred and (self.attention, self.pooling) != ("joint", "mean"):
+            raise UserError("centred states are those of joint attention, pooled by their mean; choose both.")
 
     def build(self, processor: Any) -> Tower:
         """Make the tower, freshly initialised."""
@@ -114,7 +121,8 @@ class VolumeTransformer(VolumeTower):
             factorised=self.attention == "factorised",
             pooling=self.pooling,
             dropout=self.dropout,
-            normalised=self.normalised,
+            patch_norm=self.patch_norm,
+            centred=self.centred,
         )
 
 
@@ -129,6 +137,7 @@ class ImageTransformer(ImageTower):
         heads: Attention heads; they divide the width (12 in ViT-B).
         pooling: "mean" of the tokens, a class token ("cls", as in CLIP), or a learned query ("attention").
         dropout: Probability of dropping a component of what a branch adds.
+        patch_norm: As in `VolumeTransformer`; CLIP and ViT have none.
     """
 
     patch: tuple[int, int] = (16, 16)
@@ -137,6 +146,7 @@ class ImageTransformer(ImageTower):
     heads: int = 4
     pooling: Literal["mean", "cls", "attention"] = "mean"
     dropout: float = 0.0
+    patch_norm: Literal["none", "after", "around"] = "none"
 
     def __post_init__(self) -> None:
         _require_transformer(self)
@@ -156,6 +166,7 @@ class ImageTransformer(ImageTower):
             heads=self.heads,
             pooling=self.pooling,
             dropout=self.dropout,
+            patch_norm=self.patch_norm,
         )
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from crossmod.objectives.local.token_transformer import TokenTransformer
+from crossmod_medical.encoders.centring import BatchCentring
 
 
 class JointStage(nn.Module):
@@ -18,10 +19,21 @@ class JointStage(nn.Module):
         heads: Attention heads; they divide the width.
         dropout: Probability of dropping a component of what a branch adds.
         class_token: Whether one learned token goes along.
+        centred: The states of patches lose what those of a batch have in common.
     """
 
-    def __init__(self, width: int, depth: int, heads: int, *, dropout: float = 0.0, class_token: bool = False) -> None:
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int,
+        *,
+        dropout: float = 0.0,
+        class_token: bool = False,
+        centred: bool = False,
+    ) -> None:
         super().__init__()
+        self.centring = BatchCentring(width) if centred else None
         self.transformer = TokenTransformer(width, depth, heads, dropout=dropout)
         self.class_token = nn.Parameter(torch.empty(width)) if class_token else None
         if self.class_token is not None:
@@ -32,11 +44,17 @@ class JointStage(nn.Module):
     ) -> tuple[Float[Tensor, "batch length width"], Float[Tensor, "batch width"] | None]:
         """States of the tokens and of the class token, None where there is none."""
         if self.class_token is None:
-            return self.transformer(tokens, mask), None
+            return self._centred(self.transformer(tokens, mask), mask), None
         first = self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1)
         seen = None if mask is None else torch.cat([mask.new_ones(len(mask), 1), mask], 1)
         states = self.transformer(torch.cat([first, tokens], 1), seen)
-        return states[:, 1:], states[:, 0]
+        return self._centred(states[:, 1:], mask), states[:, 0]
+
+    def _centred(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        if self.centring is None:
+            return states
+        real = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device) if mask is None else mask
+        return self.centring.of_real(states, real)
 
 
 class FactorisedStage(nn.Module):

@@ -47,10 +47,20 @@ class LevelledTextTower(SentenceTower):
         depth: Layers of each of the three groups (4 in ours of twelve).
         heads: Attention heads; they divide the width.
         dropout: Probability of dropping a component of the embedded tokens and of what each branch adds.
+        centred: As `SentenceTower`.
     """
 
-    def __init__(self, processor: SentenceProcessor, *, width: int, depth: int, heads: int, dropout: float) -> None:
-        super().__init__(processor, width=width, dropout=dropout)
+    def __init__(
+        self,
+        processor: SentenceProcessor,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        dropout: float,
+        centred: bool = False,
+    ) -> None:
+        super().__init__(processor, width=width, dropout=dropout, centred=centred)
         self.sentence_positions = nn.Parameter(torch.empty(processor.length, width))
         nn.init.normal_(self.sentence_positions, std=0.01)
         self.words, self.sentences, self.report = (

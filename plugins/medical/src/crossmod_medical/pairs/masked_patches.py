@@ -49,10 +49,9 @@ class PairMaskedPatchesObjective(Objective):
         visible, first = tower.image.encode_visible_and_class(tokens, keep)
         if first is None:
             first = masked_mean(visible.values, visible.mask)
-        visual = Side(
-            torch.cat([first[:, None], visible.values], 1),
-            torch.cat([visible.mask.new_ones(len(first), 1), visible.mask], 1),
-        )
+        states = torch.cat([first[:, None], visible.values], 1)
+        states = states if tower.standardise is None else tower.standardise.settled(states)
+        visual = Side(states, torch.cat([visible.mask.new_ones(len(first), 1), visible.mask], 1))
         fused = tower.fuse(visual, tower.textual(pairs), layers=self.layer).a[-1][:, 1:]
         positions = sinusoidal_positions(tower.image.coordinates(tokens), self.decoder.width).to(fused.dtype)
         prediction = self.decoder(fused, visible, positions, tokens.mask)

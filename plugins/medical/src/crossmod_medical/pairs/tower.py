@@ -18,6 +18,7 @@ from crossmod_medical.encoders.patch_transformer import PatchTransformerTower
 from crossmod_medical.pairs.inputs import PairInputs
 from crossmod_medical.pairs.processor import PairProcessor
 from crossmod_medical.pairs.stand_ins import Side, interleave
+from crossmod_medical.pairs.standardisation import FeatureStandardisation
 
 Missing = Literal["image", "text"]
 
@@ -62,6 +63,7 @@ class CoAttentionPairTower(Tower):
         text: The text tower.
         fusion: The layers that read each other, image first.
         pools: Prompts for missing sides; None refuses incomplete pairs.
+        standardised: Whether the image tower's states are brought to mean 0 and deviation 1 over images and places.
     """
 
     def __init__(
@@ -71,10 +73,13 @@ class CoAttentionPairTower(Tower):
         text: TextTransformerTower,
         fusion: TwoStreamEncoder,
         pools: PromptPools | None,
+        *,
+        standardised: bool = False,
     ) -> None:
         super().__init__()
         self.processor, self.image, self.text = processor, image, text
         self.fusion, self.pools = fusion, pools
+        self.standardise = FeatureStandardisation(image.width) if standardised else None
         self.width = 2 * fusion.enter_a.out_features
 
     def forward(self, inputs: PairInputs, /) -> Features:
@@ -92,11 +97,15 @@ class CoAttentionPairTower(Tower):
     def visual(self, inputs: PairInputs) -> Side:
         """The image side: the image tower's tokens behind their pooled one, or prompts through the same tower."""
         there = inputs.picture >= 0
-        present = _side(self.image(inputs.images)).take(inputs.picture[there])
+        present = self._seen(self.image(inputs.images)).take(inputs.picture[there])
         if bool(there.all()):
             return present
         prompts, _ = self._pools("image").image(*self._text_query(inputs, ~there))
-        return interleave(there, present, _side(self.image.transform(prompts)))
+        return interleave(there, present, self._prompted_image(prompts))
+
+    def _seen(self, features: Features) -> Side:
+        side = _side(features)
+        return side if self.standardise is None else side._replace(tokens=self.standardise(side.tokens))
 
     def textual(self, inputs: PairInputs) -> Side:
         """The text side: the text tower's tokens, or prompts between [CLS] and [SEP] through the same tower."""
@@ -135,6 +144,10 @@ class CoAttentionPairTower(Tower):
         used, place = torch.unique(inputs.picture[rows], return_inverse=True)
         tokens = self.image.tokenise(inputs.images.take(used))
         return self.image.placed(tokens.values)[place]
+
+    def _prompted_image(self, prompts: Float[Tensor, "rows count width"]) -> Side:
+        side = _side(self.image.transform(prompts))
+        return side if self.standardise is None else side._replace(tokens=self.standardise.settled(side.tokens))
 
     def _prompted_text(self, prompts: Float[Tensor, "rows count width"]) -> Side:
         ends = self.text.embedding.weight[[START, END]].to(prompts.dtype).expand(len(prompts), 2, -1)

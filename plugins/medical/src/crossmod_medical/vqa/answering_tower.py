@@ -12,6 +12,7 @@ from crossmod.contracts.tower import Features, Tower
 from crossmod.text.inputs import TextInputs
 from crossmod_medical.pairs.inputs import CLOSED, UNKNOWN, PairInputs
 from crossmod_medical.pairs.processor import PairProcessor
+from crossmod_medical.pairs.standardisation import FeatureStandardisation
 from crossmod_medical.vqa.autoencoder import GreyAutoencoder, grey_images
 from crossmod_medical.vqa.bilinear import BilinearAttention, rectified_linear
 from crossmod_medical.vqa.words import WordProcessor
@@ -112,6 +113,7 @@ class AnsweringTower(Tower):
         routed: Two branches (QCR) and not one (MEVF).
         autoencoder_width: What the autoencoder adds to the visual vector; 0 leaves it out.
         dropout: Probability of dropping a component before the maps of the attention.
+        standardised: Whether the visual vector is brought to mean 0 and deviation 1 over images.
     """
 
     def __init__(
@@ -125,12 +127,14 @@ class AnsweringTower(Tower):
         routed: bool,
         autoencoder_width: int,
         dropout: float,
+        standardised: bool = False,
     ) -> None:
         super().__init__()
         assert isinstance(processor.text, WordProcessor)
         self.processor, self.width, self.visual = processor, 2 * width, visual
         self.visual_width = visual.width + autoencoder_width
         self.autoencoder = GreyAutoencoder(autoencoder_width) if autoencoder_width else None
+        self.standardise = FeatureStandardisation(self.visual_width) if standardised else nn.Identity()
         cell = "gru" if routed else "lstm"
         self.question = QuestionStates(processor.text, question_width, width, cell)
 
@@ -158,11 +162,12 @@ class AnsweringTower(Tower):
     def seen(self, images: Any) -> Float[Tensor, "images visual_width"]:
         """The visual vector of every distinct image."""
         vector: Tensor = self.visual(images).pooled
-        if self.autoencoder is None:
-            return vector
         if not len(images):
             return vector.new_zeros(0, self.visual_width)
-        return torch.cat([vector, self.autoencoder(grey_images(images.x))], -1)
+        if self.autoencoder is not None:
+            vector = torch.cat([vector, self.autoencoder(grey_images(images.x))], -1)
+        standardised: Tensor = self.standardise(vector)
+        return standardised
 
     def is_closed(self, inputs: PairInputs) -> Bool[Tensor, "samples"]:
         """Whether each question goes to the closed branch: as stated in training, else as its words suggest."""

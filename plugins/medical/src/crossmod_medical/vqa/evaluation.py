@@ -37,10 +37,15 @@ def evaluate(context: EvaluationContext, settings: VqaSettings) -> list[Table]:
     train = _rows(prepared, VqaSettings(split="train", question=settings.question, answer=settings.answer))
     seen, learned = _asked(prepared, settings, train)
     known = learned > 0
+    known_words, words = _words(prepared, settings, train[known], rows)
+    same_image = image[:, None] == _images(prepared, settings, train[known])
     given = {
         "model": _answers(context, settings, inputs, table),
         "model, image exchanged": _answers(context, settings, _exchanged(inputs, settings.seed), table),
-        "nearest training questions": _nearest(prepared, settings, train[known], learned[known], rows),
+        "nearest training questions": nearest_questions(known_words, learned[known], words, settings.neighbours),
+        "nearest of the same image": nearest_questions(
+            known_words, learned[known], words, settings.neighbours, same_image
+        ),
         "commonest answer of the kind": commonest_answers(learned[known], seen.kind[known], inputs.kind),
     }
     body = []
@@ -68,7 +73,8 @@ def _table(body: list[Row], prepared: Prepared, settings: VqaSettings, questions
         columns.append(Column(key=f"{part} interval", title="95 %"))
     note = (
         f"{questions} questions, {answers} known answers; intervals resample images. The exchanged row gives every "
-        f"question another question's image; the nearest row votes among {settings.neighbours} training questions."
+        f"question another question's image. In the nearest rows {settings.neighbours} training questions vote, of "
+        "all images or of the same image, whose pixels are not looked at."
     )
     title = f"answers, {settings.split} split of {prepared.corpus.name}"
     return Table(columns=columns, rows=body, title=title, note=note)
@@ -122,10 +128,10 @@ def _exchanged(inputs: PairInputs, seed: int) -> PairInputs:
     return PairInputs(inputs.images, inputs.texts, inputs.picture[order], inputs.text, inputs.kind)
 
 
-def _nearest(
-    prepared: Prepared, settings: VqaSettings, train: Tensor, learned: Tensor, rows: Tensor
-) -> Int64[Tensor, "questions"]:
-    """What the training questions that share most rare words were answered."""
+def _words(
+    prepared: Prepared, settings: VqaSettings, train: Tensor, rows: Tensor
+) -> tuple[Float[Tensor, "train words"], Float[Tensor, "questions words"]]:
+    """Which words the training questions and those asked hold, each as heavy as it is rare in training."""
     read = [_texts(prepared, settings, chosen) for chosen in (train, rows)]
     words = WordProcessor.fit(read[0], length=1 << 20)
     weight = dict(zip(words.words, words.rarity, strict=True))
@@ -135,7 +141,7 @@ def _nearest(
         for row, text in enumerate(texts):
             for word in set(split_words(text)) & place.keys():
                 count[row, place[word]] = weight[word]
-    return nearest_questions(counts[0], learned, counts[1], settings.neighbours)
+    return counts[0], counts[1]
 
 
 def _texts(prepared: Prepared, settings: VqaSettings, rows: Tensor) -> list[str]:

@@ -70,16 +70,22 @@ def nearest_questions(
     answer: Int64[Tensor, "train"],
     asked: Float[Tensor, "questions words"],
     neighbours: int,
+    may_vote: Bool[Tensor, "questions train"] | None = None,
 ) -> Int64[Tensor, "questions"]:
-    """The answer that most of the nearest training questions have, by cosine and weighted by it; no image is used.
+    """The answer that most of the nearest training questions have, by cosine and weighted by it; no pixel is used.
 
     Shape:
         train, asked: weighted counts of words.
         answer: [train]; non-negative.
+        may_vote: [questions, train]; which training questions are looked at, such as those about the same image. All
+            are where it is None, and for a question that has none.
     """
     cosine = normalize(asked, dim=1) @ normalize(train, dim=1).T
-    near, place = cosine.topk(min(neighbours, len(train)), dim=1)
-    votes = asked.new_zeros(len(asked), int(answer.max()) + 1)
     # A small vote for the nearest decides ties, and answers questions that share no word with any.
-    votes.scatter_add_(1, answer[place], near + 1e-6)
+    weight = cosine + 1e-6
+    if may_vote is not None:
+        weight = weight.masked_fill(~may_vote & may_vote.any(1, keepdim=True), 0.0)
+    near, place = weight.topk(min(neighbours, len(train)), dim=1)
+    votes = asked.new_zeros(len(asked), int(answer.max()) + 1)
+    votes.scatter_add_(1, answer[place], near)
     return votes.argmax(1)
