@@ -7,12 +7,13 @@ text (`--data.prompt "a: b"`), a file's `objectives` replace the earlier ones, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from crossmod.cli.options import (
     CLASS,
     chosen,
+    default_of,
     field_hints,
     flat,
     has_named_parts,
@@ -77,10 +78,16 @@ def lay_over(kind: type, layers: Iterable[Layer]) -> dict[str, Any]:
 
 
 def nested(base: type, tree: Any) -> Any:
-    """A flat tree in the form that is written down: `init_args` below every `class_path`."""
+    """A flat tree in the form that is written down: `init_args` below every `class_path`.
+
+    A chosen class has all its options written out, since jsonargparse lets options that the default's class has too
+    keep that one's values.
+    """
     kind = chosen(base, tree)
     if kind is None or not isinstance(tree, Mapping):
         return tree
+    if CLASS in tree:
+        tree = _completed(kind, tree)
     hints, options = field_hints(kind), {}
     for name, value in tree.items():
         hint = hints.get(name)
@@ -95,6 +102,19 @@ def nested(base: type, tree: Any) -> Any:
         return options
     local = "<locals>" in kind.__qualname__  # defined inside a function: only its short name finds it
     return {CLASS: kind.__name__ if local else import_path(kind), "init_args": options}
+
+
+def _completed(kind: type, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat tree of `kind` with the defaults of that class below what it holds."""
+    hints, whole = field_hints(kind), dict(tree)
+    for entry in fields(kind):
+        default, part = default_of(entry), settings_class(hints[entry.name])
+        if default is MISSING or not entry.init:
+            continue
+        held = whole.setdefault(entry.name, default)
+        if part is not None and isinstance(held, Mapping) and CLASS not in held:
+            whole[entry.name] = _merge(part, default, held, typed=False)
+    return whole
 
 
 def _part(hint: Any) -> type:
@@ -118,7 +138,8 @@ def _merge(base: type, older: Any, newer: Any, typed: bool) -> Any:
         if name == CLASS:
             result[CLASS] = str(value) if isinstance(value, str) else value
         elif part is not None:
-            result[name] = _merge(part, result.get(name, {}), value, typed)
+            absent = typed_value(hint, value) is None
+            result[name] = None if absent else _merge(part, result.get(name, {}), value, typed)
         elif named and isinstance(inline := inline_mapping(value), Mapping):
             result[name] = _merge_named(hint, result.get(name, {}), inline, typed)
         elif typed and isinstance(value, Mapping) and entry_hint(hint) is not None:

@@ -13,7 +13,9 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from crossmod.cli.recipe_text import read_value
@@ -134,7 +136,7 @@ def survey(kind: type, tree: Mapping[str, Any], prefix: str = "") -> Iterator[Op
     hints, meanings = field_hints(kind), docstring_arguments(kind)
     for entry in fields(kind):
         key, hint = f"{prefix}{entry.name}", hints[entry.name]
-        value = tree.get(entry.name, _default(entry))
+        value = tree.get(entry.name, default_of(entry))
         meaning = meanings.get(entry.name, "")
         part = settings_class(hint)
         if part is not None:
@@ -176,7 +178,8 @@ def _survey_part(key: str, base: type | None, hint: Any, meaning: str, raw: Any)
         yield from survey(kind, tree if isinstance(tree, Mapping) else {}, f"{key}.")
 
 
-def _default(entry: Any) -> Any:
+def default_of(entry: Any) -> Any:
+    """What a field of a dataclass holds unless told otherwise, as a flat tree; `MISSING` where it has to be given."""
     if entry.default is not MISSING:
         return _as_tree(entry.default)
     if entry.default_factory is not MISSING:
@@ -192,4 +195,8 @@ def _as_tree(value: Any) -> Any:
         }
     if isinstance(value, Mapping):
         return {name: _as_tree(entry) for name, entry in value.items()}
-    return value
+    if isinstance(value, list | tuple):
+        return [_as_tree(entry) for entry in value]
+    if isinstance(value, Enum):
+        return value.name
+    return str(value) if isinstance(value, Path) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from crossmod_metrics.attack import AttackSuccess, TransferTable, attack_success, transfer_table
 from crossmod_metrics.bootstrap import Interval, bootstrap_mean, bootstrap_statistic
 from crossmod_metrics.calibration import Calibration, brier, calibration, class_brier, class_calibration
+from crossmod_metrics.cepstral import CepstralDistance, mel_cepstral_distance, mel_cepstrum, warping_path
 from crossmod_metrics.classification import (
     MultiTaskScore,
     accuracy,
@@ -57,6 +58,7 @@ __all__ = [
     "COMPOSITION_CHANCE",
     "AttackSuccess",
     "Calibration",
+    "CepstralDistance",
     "CompositionScore",
     "IntegrationRate",
     "Interval",
@@ -96,6 +98,8 @@ __all__ = [
     "logistic_probe",
     "mae",
     "mean_rank_variance",
+    "mel_cepstral_distance",
+    "mel_cepstrum",
     "modality_gap",
     "modality_integration_rate",
     "moment_recall",
@@ -121,6 +125,7 @@ __all__ = [
     "top_k_accuracy",
     "transfer_table",
     "uniformity",
+    "warping_path",
     "zero_shot_metrics",
     "zero_shot_scores",
 ]

@@ -28,6 +28,12 @@ __all__, __getattr__ = lazy_names(
             "gumbel_temperature",
             "replace_by_codes",
         ),
+        "least_squares_gan": (
+            "adversary_loss",
+            "feature_matching_loss",
+            "generator_loss",
+            "with_stopped_parameters",
+        ),
         "masked_autoencoder": ("CrossModalDecoder", "MaskedAutoencoder", "TokenDecoder"),
         "masked_language": ("AttributePredictionObjective", "MaskedLanguageObjective"),
         "masked_modalities": ("MaskedModalitiesObjective", "MaskedSide", "ModalityMasking"),

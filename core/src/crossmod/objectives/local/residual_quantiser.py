@@ -98,7 +98,7 @@ class GroupedQuantiser(nn.Module):
         super().__init__()
         if width % groups:
             raise ValueError(f"a width of {width} does not divide into {groups} groups; take a multiple of {groups}")
-        self.groups, self.stages = groups, stages
+        self.groups, self.stages, self.codes = groups, stages, codes
         self.enter = nn.ModuleList(nn.Linear(width // groups, code_width) for _ in range(groups))
         self.leave = nn.ModuleList(nn.Linear(code_width, width // groups) for _ in range(groups))
         self.quantisers = nn.ModuleList(
