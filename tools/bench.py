@@ -48,6 +48,7 @@ def cases() -> dict[str, Callable[[int], list[Result]]]:
         "ragged": lazily("encoders", "ragged"),
         "search": lazily("search", "search"),
         "volumes": lazily("volumes", "volumes"),
+        "logmel": lazily("speech", "logmel"),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parents[2]
-MEMBERS = {f"crossmod{name}" for name in ("", "_kernels", "_metrics", "_report", "_medical", "_molecule")}
+MEMBERS = {f"crossmod{name}" for name in ("", "_kernels", "_metrics", "_report", "_medical", "_molecule", "_speech")}
 
 
 def _uv(*words: str | Path) -> str:
@@ -37,7 +37,7 @@ def test_wheels_carry_their_types_recipes_and_templates(built: Path) -> None:
     content = {path.name.split("-")[0]: zipfile.ZipFile(path).namelist() for path in built.glob("*.whl")}
     for member, names in content.items():
         assert f"{member}/py.typed" in names
-    for plugin in ("crossmod_medical", "crossmod_molecule"):
+    for plugin in ("crossmod_medical", "crossmod_molecule", "crossmod_speech"):
         assert f"{plugin}/recipes/default.yaml" in content[plugin]
     assert any(name.startswith("crossmod/scaffold/template") for name in content["crossmod"])
     assert "crossmod_report/page.css" in content["crossmod_report"]

@@ -1,0 +1,1 @@
+"""Speech and text for crossmod: readers, front ends, encoders, evaluations and recipes."""

@@ -1,0 +1,1 @@
+"""DistilCodec: recordings to one code a frame and back, learned in two steps."""

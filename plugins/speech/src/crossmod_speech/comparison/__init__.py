@@ -1,0 +1,1 @@
+"""One objective against another in the same run."""

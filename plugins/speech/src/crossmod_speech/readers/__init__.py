@@ -1,0 +1,1 @@
+"""Recordings as they lie on disk, to mono samples at one rate."""

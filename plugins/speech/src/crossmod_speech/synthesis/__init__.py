@@ -1,0 +1,1 @@
+"""The default corpus: commands and sentences, spoken by eSpeak NG."""

@@ -1,0 +1,1 @@
+"""UniTTS: one causal language model over texts and codes of speech."""
